@@ -1,0 +1,78 @@
+"""Image to URL: puts a batch, or a list of batches, where the service can fetch it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from ..utils.backend import open_host
+from ..utils.config import AUTO
+from ..utils.hosting.upload import FORMATS, Hosted, upload
+from ..utils.images import from_float
+from ..utils.monitor import Monitor
+from . import _comfy
+
+
+class CartoonizeImageToURL:
+    """Upload images and return one link a line; the links are unguessable and expire."""
+
+    CATEGORY = _comfy.CATEGORY
+    DESCRIPTION = (
+        "Uploads images and returns their links, one per line, for Submit Cartoonize. The files carry no metadata, "
+        "their names cannot be guessed, and they expire. A list of images of different sizes goes in as one piece."
+    )
+    SEARCH_ALIASES = ["upload image", "image host", "image link", "cartoon", "portrait"]
+    INPUT_IS_LIST = True
+    RETURN_TYPES = ("STRING",)
+    RETURN_NAMES = ("image_urls",)
+    OUTPUT_TOOLTIPS = ("The links of the images, one per line, in the order of the images.",)
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        """Return the inputs; names and order are part of saved graphs."""
+        return {
+            "required": {
+                "images": ("IMAGE", {"tooltip": "A batch, or a list of batches of any sizes."}),
+                "host": (
+                    [AUTO, "local"],
+                    {
+                        "default": AUTO,
+                        "tooltip": "Where the images are put. 'auto' is this machine for the built-in service, and "
+                        "the host configured in CARTOONIZE_HOST otherwise.",
+                    },
+                ),
+                "format": (
+                    list(FORMATS),
+                    {"default": "auto", "tooltip": "'auto' is PNG, and JPEG where a PNG would exceed 50 MB."},
+                ),
+                "out_of_limits": (
+                    ["fit", "error"],
+                    {
+                        "default": "fit",
+                        "tooltip": "The service takes 257 to 4999 pixels per side, at most 4:1, and 50 MB. 'fit' "
+                        "scales and pads, and says so; 'error' stops.",
+                    },
+                ),
+            }
+        }
+
+    async def run(self, images: list[Any], host: list[str], format: list[str], out_of_limits: list[str]) -> tuple[str]:
+        """Return the links, one a line."""
+
+        def work(monitor: Monitor) -> list[Hosted]:
+            settings = _comfy.load_config()
+            arrays = _comfy.image_arrays(images)
+            hosted = upload(
+                [partial(from_float, array, f"image {n}") for n, array in enumerate(arrays, 1)],
+                open_host(settings, _comfy.only(host)),
+                fmt=_comfy.only(format),
+                may_fit=_comfy.only(out_of_limits) == "fit",
+                limits=settings.profile(AUTO).limits,
+                monitor=monitor,
+            )
+            changes = [f"image {n}: {h.changes}" for n, h in enumerate(hosted, 1) if h.changes]
+            monitor.report(1, 1, "\n".join([f"{len(hosted)} images uploaded", *changes]))
+            return hosted
+
+        return ("\n".join(h.url for h in _comfy.run_at_once(work, "upload")),)

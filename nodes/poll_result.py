@@ -1,0 +1,140 @@
+"""Poll Result: waits for a task, and brings its pictures back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..utils.backend import connect
+from ..utils.batches import Batch, Sizes, make_batch, to_float
+from ..utils.config import AUTO
+from ..utils.images import from_float
+from ..utils.monitor import Monitor
+from ..utils.outcomes import OnFailure, collect, report, settle
+from ..utils.submission import lines
+from . import _comfy
+
+_NO_BATCH = "The pictures have different sizes and 'sizes' is 'list only': connect image_list of Poll Result instead."
+
+
+@dataclass(frozen=True)
+class _Finished:
+    """What the node hands on, still without torch."""
+
+    batch: Batch | None
+    singles: list[NDArray[np.float32]]
+    links: str
+    report: str
+
+
+class CartoonizePollResult:
+    """Wait for a task and return its pictures as a batch and as a list; waiting costs nothing and can be repeated."""
+
+    CATEGORY = _comfy.CATEGORY
+    DESCRIPTION = (
+        "Waits for a task and returns its pictures. Waiting costs nothing: after Cancel, a timeout or a restart, run "
+        "again, or paste the task id. Other branches of the graph go on meanwhile."
+    )
+    SEARCH_ALIASES = ["cartoonize result", "cartoon", "anime", "manga", "portrait", "download"]
+    INPUT_IS_LIST = True
+    RETURN_TYPES = ("IMAGE", "IMAGE", "MASK", "STRING", "STRING")
+    RETURN_NAMES = ("images", "image_list", "mask", "result_urls", "report")
+    OUTPUT_IS_LIST = (False, True, False, False, False)
+    OUTPUT_TOOLTIPS = (
+        "All pictures as one batch; 'sizes' says what happens to different sizes.",
+        "The pictures one by one, each at its own size.",
+        "Where the pictures of the batch are transparent or padded.",
+        "The links of the results, one per line.",
+        "JSON: one entry for each input image, with its status and, if it failed, the reason.",
+    )
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        """Return the inputs; names and order are part of saved graphs."""
+        return {
+            "required": {
+                "task_id": (
+                    "STRING",
+                    {"default": "", "tooltip": "From Submit Cartoonize, or pasted; several ids, one per line."},
+                ),
+                "timeout": (
+                    "INT",
+                    {
+                        "default": 600,
+                        "min": 1,
+                        "max": 86400,
+                        "tooltip": "Seconds to wait for each task. The task goes on afterwards; run again to continue.",
+                    },
+                ),
+                "on_failure": (
+                    [choice.value for choice in OnFailure],
+                    {
+                        "default": OnFailure.ERROR.value,
+                        "tooltip": "Images without a result: stop with their reasons, leave them out, or put the "
+                        "original in their place.",
+                    },
+                ),
+                "sizes": (
+                    [choice.value for choice in Sizes],
+                    {
+                        "default": Sizes.MATCH_FIRST.value,
+                        "tooltip": "Different sizes in one batch: scale and crop to the first, pad to the largest "
+                        "(see mask), or no batch, only image_list.",
+                    },
+                ),
+                "profile": (
+                    _comfy.profile_names(),
+                    {"default": AUTO, "tooltip": "The profile that the task was submitted with."},
+                ),
+            },
+            "optional": {
+                "originals": ("IMAGE", {"tooltip": "The submitted images, for on_failure 'original'."}),
+            },
+        }
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, profile: str | None) -> bool | str:
+        """Accept a profile of this machine; one from somebody else's workflow gets a sentence, not a red box."""
+        return _comfy.check_profile(profile)
+
+    async def run(
+        self,
+        task_id: list[str],
+        timeout: list[int],
+        on_failure: list[str],
+        sizes: list[str],
+        profile: list[str],
+        originals: list[Any] | None = None,
+    ) -> tuple[Any, ...]:
+        """Return batch, list, mask, links and report."""
+
+        def work(monitor: Monitor) -> _Finished:
+            backend = connect(_comfy.load_config(), _comfy.only(profile))
+            spare = None if originals is None else _comfy.image_arrays(originals)
+            ids = lines("\n".join(task_id))
+            outcomes = collect(backend, ids, timeout_s=_comfy.only(timeout), monitor=monitor)
+            pictures = settle(
+                outcomes,
+                OnFailure(_comfy.only(on_failure)),
+                None if spare is None else [from_float(a, f"original {n}") for n, a in enumerate(spare, 1)],
+            )
+            monitor.report(1, 1, f"{len(pictures)} of {len(outcomes)} pictures")
+            return _Finished(
+                batch=make_batch(pictures, Sizes(_comfy.only(sizes))),
+                singles=[to_float(picture)[None] for picture in pictures],  # HWC -> 1HWC
+                links="\n".join(outcome.url for outcome in outcomes),
+                report=report(outcomes, None if spare is None else len(spare)),
+            )
+
+        done = await _comfy.run_beside(work, "poll")
+        return (
+            _comfy.to_tensor(done.batch.images) if done.batch else _comfy.blocked(_NO_BATCH),
+            [_comfy.to_tensor(single) for single in done.singles],
+            _comfy.to_tensor(done.batch.masks) if done.batch else _comfy.blocked(_NO_BATCH),
+            done.links,
+            done.report,
+        )

@@ -1,0 +1,251 @@
+"""Profiles, secrets, and where state lives; everything is read when a node runs, never at import.
+
+A profile is an algorithm of a service: a pair of addresses, limits and credentials. A workflow names a profile and
+never holds an address or a key. Sources, later ones win: built-in profiles, `config.toml` in the state folder, the
+environment (profile `env`).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from .contract import Limits
+from .errors import ConfigurationError
+
+AUTO = "auto"
+LOCAL_STYLES = {"local": "anime", "local-anime": "anime", "local-manga": "manga"}
+CONFIG_FILE = "config.toml"
+
+
+class Secret:
+    """A string that does not show itself in `repr`, `str`, f-strings or pickles; `reveal()` returns it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the secret itself."""
+        return self._value
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    def __reduce__(self) -> str:
+        msg = "a secret is not pickled"
+        raise TypeError(msg)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One algorithm of one service; `result_url` holds `{task_id}`, `style` is set for the embedded service only."""
+
+    name: str
+    create_url: str = ""
+    result_url: str = ""
+    app_key: Secret = field(default_factory=lambda: Secret(""))
+    app_secret: Secret = field(default_factory=lambda: Secret(""))
+    host: str = ""
+    public_url: str = ""
+    allow_http: bool = False
+    allow_hosts: tuple[str, ...] = ()
+    send_priority: bool = True
+    limits: Limits = field(default_factory=Limits)
+    style: str | None = None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the embedded service does the work."""
+        return self.style is not None
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything configured on this machine: the state folder, the profiles by name, and what "auto" means."""
+
+    home: Path
+    profiles: Mapping[str, Profile]
+    default: str
+
+    def profile(self, name: str) -> Profile:
+        """Return a profile ready for use; raises ConfigurationError saying exactly what to set and where."""
+        wanted = self.default if name in ("", AUTO) else name
+        if wanted not in self.profiles:
+            msg = (
+                f"There is no profile {wanted!r} on this machine; it has: {', '.join(self.profiles)}. "
+                f"Choose one of these, or describe it as [profiles.{wanted}] in {self.home / CONFIG_FILE}."
+            )
+            raise ConfigurationError(msg)
+        profile = self.profiles[wanted]
+        if not profile.is_local:
+            _check_remote(profile, self.home)
+        return profile
+
+
+def load(home: Path | None = None, env: Mapping[str, str] | None = None) -> Config:
+    """Read the configuration of this moment; `home` is the state folder unless CARTOONIZE_HOME says otherwise.
+
+    Raises ConfigurationError naming the file and the key for a broken `config.toml`.
+    """
+    env = os.environ if env is None else env
+    home = Path(env["CARTOONIZE_HOME"]) if env.get("CARTOONIZE_HOME") else home or platform_home(env)
+    table = _read_toml(home / CONFIG_FILE)
+    profiles = {name: Profile(name, style=style, allow_http=True) for name, style in LOCAL_STYLES.items()}
+    for name, values in _table(table, "profiles", home).items():
+        if name in profiles or name in (AUTO, "env"):
+            msg = f"{home / CONFIG_FILE}: the profile name {name!r} is taken by the pack; choose another one."
+            raise ConfigurationError(msg)
+        profiles[name] = _from_toml(name, values, home)
+    default = table.get("default_profile", "local")
+    if not isinstance(default, str):
+        msg = f"{home / CONFIG_FILE}: default_profile must be the name of a profile, not {default!r}."
+        raise ConfigurationError(msg)
+    if env.get("CARTOONIZE_CREATE_URL") or env.get("CARTOONIZE_RESULT_URL"):
+        profiles["env"], default = _from_env(env), "env"
+    profiles = {name: _with_env_permissions(profile, env) for name, profile in profiles.items()}
+    return Config(home, profiles, default)
+
+
+def platform_home(env: Mapping[str, str]) -> Path:
+    """Return the platform's folder for the data of an application, where no ComfyUI names one."""
+    if sys.platform == "win32":
+        base = Path(env.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = Path(env.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return base / "portrait-cartoonize"
+
+
+def ensure_home(home: Path) -> Path:
+    """Create the state folder, readable by its owner only, and return it; raises ConfigurationError if it cannot be."""
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"The state folder {home} cannot be used ({error.strerror}). Set CARTOONIZE_HOME to a folder that can."
+        raise ConfigurationError(msg) from error
+    return home
+
+
+def _check_remote(profile: Profile, home: Path) -> None:
+    if profile.name == "env":
+        where = "in the environment of ComfyUI"
+        names = (
+            "CARTOONIZE_CREATE_URL",
+            "CARTOONIZE_RESULT_URL",
+            "CARTOONIZE_APP_KEY",
+            "CARTOONIZE_APP_SECRET",
+        )
+    else:
+        where = f"under [profiles.{profile.name}] in {home / CONFIG_FILE}"
+        names = ("create_url", "result_url", "app_key", "app_secret")
+    values = (profile.create_url, profile.result_url, profile.app_key, profile.app_secret)
+    missing = [name for name, value in zip(names, values, strict=True) if not value]
+    problem = f"{', '.join(missing)} not set" if missing else ""
+    for name, url in zip(names, (profile.create_url, profile.result_url), strict=False):
+        if url and urlsplit(url).scheme not in (("https", "http") if profile.allow_http else ("https",)):
+            problem = f"{name} must start with https:// (set CARTOONIZE_ALLOW_HTTP=1 or allow_http to permit http)"
+    if profile.result_url and "{task_id}" not in profile.result_url:
+        problem = f"{names[1]} must contain {{task_id}}"
+    if problem:
+        msg = (
+            f"The profile {profile.name!r} is not ready: {problem}. Set it {where}; your service's console shows the "
+            "addresses and the key pair. The profile 'local' works without an account."
+        )
+        raise ConfigurationError(msg)
+
+
+def _from_env(env: Mapping[str, str]) -> Profile:
+    return Profile(
+        "env",
+        create_url=env.get("CARTOONIZE_CREATE_URL", ""),
+        result_url=env.get("CARTOONIZE_RESULT_URL", ""),
+        app_key=Secret(env.get("CARTOONIZE_APP_KEY", "")),
+        app_secret=Secret(env.get("CARTOONIZE_APP_SECRET", "")),
+    )
+
+
+def _with_env_permissions(profile: Profile, env: Mapping[str, str]) -> Profile:
+    hosts = tuple(h.strip() for h in env.get("CARTOONIZE_ALLOW_HOSTS", "").split(",") if h.strip())
+    return replace(
+        profile,
+        host=profile.host or env.get("CARTOONIZE_HOST", ""),
+        public_url=profile.public_url or env.get("CARTOONIZE_PUBLIC_URL", ""),
+        allow_http=profile.allow_http or env.get("CARTOONIZE_ALLOW_HTTP") == "1",
+        allow_hosts=profile.allow_hosts + hosts,
+    )
+
+
+_TOML_TYPES: Mapping[str, type] = {
+    "create_url": str, "result_url": str, "app_key": str, "app_secret": str, "host": str, "public_url": str,
+    "allow_http": bool, "allow_hosts": list, "send_priority": bool, "limits": dict,
+}  # fmt: skip
+
+
+def _from_toml(name: str, values: object, home: Path) -> Profile:
+    where = f"{home / CONFIG_FILE}: [profiles.{name}]"
+    if not isinstance(values, dict):
+        msg = f"{where} must be a table, not {values!r}."
+        raise ConfigurationError(msg)
+    for key, value in values.items():
+        if key not in _TOML_TYPES:
+            msg = f"{where} has the unknown key {key!r}; known are: {', '.join(_TOML_TYPES)}."
+            raise ConfigurationError(msg)
+        if not isinstance(value, _TOML_TYPES[key]):
+            msg = f"{where} {key} must be a {_TOML_TYPES[key].__name__}, not a {type(value).__name__}."
+            raise ConfigurationError(msg)
+    known = dict(values)
+    known["app_key"] = Secret(known.get("app_key", ""))
+    known["app_secret"] = Secret(known.get("app_secret", ""))
+    known["allow_hosts"] = tuple(str(host) for host in known.get("allow_hosts", ()))
+    known["limits"] = _limits(known.get("limits", {}), where)
+    return Profile(name, **known)
+
+
+def _limits(values: Mapping[str, object], where: str) -> Limits:
+    known = {f.name: f.default for f in fields(Limits)}
+    for key, value in values.items():
+        if key not in known or type(value) is not type(known[key]) or isinstance(value, tuple):
+            msg = f"{where} limits: {key} = {value!r} is not known; known are: {', '.join(known)}."
+            raise ConfigurationError(msg)
+    return replace(Limits(), **values)  # type: ignore[arg-type]  # names and types were checked above
+
+
+def _table(parent: Mapping[str, object], key: str, home: Path) -> Mapping[str, object]:
+    value = parent.get(key, {})
+    if not isinstance(value, dict):
+        msg = f"{home / CONFIG_FILE}: [{key}] must be a table, not {value!r}."
+        raise ConfigurationError(msg)
+    return value
+
+
+def _read_toml(path: Path) -> Mapping[str, object]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path} cannot be read: {error}."
+        raise ConfigurationError(msg) from error
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        try:
+            import tomli as tomllib
+        except ImportError as error:
+            msg = f"Python 3.10 reads {path} with the package tomli: pip install tomli."
+            raise ConfigurationError(msg) from error
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        msg = f"{path} is not valid TOML: {error}."
+        raise ConfigurationError(msg) from error

@@ -1,0 +1,141 @@
+"""The only place that fetches a URL from outside: result pictures, and the inputs of the embedded service."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import time
+from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from urllib3.exceptions import HTTPError as TransportError
+
+from .errors import InputError, UnreachableError
+
+CONNECT_TIMEOUT_S = 10.0
+READ_TIMEOUT_S = 30.0
+MAX_REDIRECTS = 5
+_CHUNK_BYTES = 65536
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Which addresses may be fetched: public https ones, and what the operator or the pack itself allows."""
+
+    allow_http: bool = False
+    allow_hosts: tuple[str, ...] = ()
+    own_address: str = ""  # of the embedded service, "http://127.0.0.1:8123": the only loopback exception
+    use_proxies: bool = True
+
+
+def fetch(url: str, policy: Policy, *, max_bytes: int, total_s: float) -> bytes:
+    """Return the bytes behind a URL.
+
+    Redirects are followed by hand, each hop checked anew. Raises InputError for an address that is not allowed or a
+    file over the limit, UnreachableError (naming the host, never the query) when it does not arrive whole in time.
+    """
+    end = time.monotonic() + total_s
+    with requests.Session() as session:
+        session.trust_env = policy.use_proxies and not _is_own(url, policy)
+        for _ in range(MAX_REDIRECTS + 1):
+            check_address(url, policy)
+            with _get(session, url) as response:
+                if response.is_redirect:
+                    url = urljoin(url, response.headers["location"])
+                    session.cookies.clear()
+                    continue
+                if response.status_code != 200:
+                    retry = " The link may have expired." if response.status_code in (403, 404, 410) else ""
+                    msg = f"{_name(url)} answered HTTP {response.status_code} instead of a picture.{retry}"
+                    raise UnreachableError(msg, http_status=response.status_code)
+                return read_body(response, max_bytes=max_bytes, end=end)
+    msg = f"{_name(url)}: more than {MAX_REDIRECTS} redirects, the last one is not followed."
+    raise InputError(msg)
+
+
+def check_address(url: str, policy: Policy) -> None:
+    """Raise InputError unless the policy allows the URL; resolves the host and looks at every address it has."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme not in ("http", "https") or not host or parts.username or parts.password:
+        msg = f"{_name(url)} is not fetched: only http(s) addresses without user name or password are."
+        raise InputError(msg)
+    if _is_own(url, policy) or host in policy.allow_hosts:
+        return
+    if parts.scheme == "http" and not policy.allow_http:
+        msg = f"{_name(url)} is not fetched: it is not encrypted. Allow it with CARTOONIZE_ALLOW_HTTP=1."
+        raise InputError(msg)
+    for address in _resolve(host, parts.port or (443 if parts.scheme == "https" else 80)):
+        if not is_public(address):
+            msg = f"{host} is not fetched: {address} is a private address. Allow it with CARTOONIZE_ALLOW_HOSTS={host}."
+            raise InputError(msg)
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address belongs to the public internet; mapped and NAT64 forms are judged by what they hold."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.ipv4_mapped or ip in ipaddress.ip_network("64:ff9b::/96"):
+            return is_public(str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)))
+        if ip.sixtofour or ip.teredo or ip in ipaddress.ip_network("::/96"):
+            return False
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved
+
+
+def read_body(response: requests.Response, *, max_bytes: int, end: float) -> bytes:
+    """Return the body of a streamed response, at most `max_bytes`, before the monotonic time `end`."""
+    declared = response.headers.get("Content-Length", "")
+    length = int(declared) if declared.isascii() and declared.isdigit() else None
+    too_large = f"{_name(response.url)} sends more than the {max_bytes} bytes that are accepted."
+    if length is not None and length > max_bytes:
+        raise InputError(too_large)
+    body = bytearray()
+    read = getattr(response.raw, "read1", None) or response.raw.read  # read1 does not wait for a full chunk
+    try:
+        while chunk := read(_CHUNK_BYTES):
+            body += chunk
+            if len(body) > max_bytes:
+                raise InputError(too_large)
+            if time.monotonic() > end:
+                msg = f"{_name(response.url)} is too slow: {len(body)} bytes arrived in the time set."
+                raise UnreachableError(msg)
+    except (requests.RequestException, TransportError, OSError) as error:
+        msg = f"{_name(response.url)} stopped in the middle: {type(error).__name__} after {len(body)} bytes."
+        raise UnreachableError(msg) from None
+    if length is not None and len(body) != length:
+        msg = f"{_name(response.url)} stopped in the middle: {len(body)} of {length} bytes arrived."
+        raise UnreachableError(msg)
+    return bytes(body)
+
+
+def _get(session: requests.Session, url: str) -> requests.Response:
+    try:
+        return session.get(
+            url,
+            stream=True,
+            allow_redirects=False,
+            timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
+            headers={"Accept-Encoding": "identity"},
+        )
+    except requests.RequestException as error:
+        # Not chained: the library's message holds the whole URL, and its query may be a signature.
+        msg = f"{_name(url)} cannot be reached: {type(error).__name__}."
+        raise UnreachableError(msg) from None
+
+
+def _resolve(host: str, port: int) -> list[str]:
+    try:
+        return [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    except (OSError, UnicodeError) as error:
+        msg = f"{host} cannot be found: {error}."
+        raise UnreachableError(msg) from error
+
+
+def _is_own(url: str, policy: Policy) -> bool:
+    return bool(policy.own_address) and url.startswith(policy.own_address + "/")
+
+
+def _name(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname or '?'}{parts.path[:60]}"

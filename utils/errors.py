@@ -1,0 +1,69 @@
+"""The error family, cut by whose move it is.
+
+CartoonizeError            every error of the pack; its text says what happened and what to do next
+|- ConfigurationError      yours: a profile, an address or a key is missing or wrong; nothing was sent
+|- InputError              yours: a picture, a link or a widget value is outside the limits; nothing was sent
+|- ServiceError            the service's: it refused, or its answer cannot be used
+|  |- ContractError        its answer is not what the API document describes
+|  |- UnreachableError     no usable answer arrived this time; asking again may help
+|  `- OutcomeUnknownError  a submission may or may not have been accepted; never repeated by the pack
+|- TaskFailedError         the service's: the task, or pictures of it, ended without a result
+|- DeadlineError           nobody's: the time set for waiting is over; the task goes on
+`- Cancelled               yours: you pressed Cancel; the task goes on
+"""
+
+from __future__ import annotations
+
+from .redaction import redact
+
+
+class CartoonizeError(Exception):
+    """Base of every error that the pack raises on purpose; its text is redacted here, once for all of them."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redact(message))
+
+
+class ConfigurationError(CartoonizeError):
+    """Something must be set up before this can work; nothing was sent."""
+
+
+class InputError(CartoonizeError):
+    """A value given by the user is outside the limits; nothing was sent."""
+
+
+class ServiceError(CartoonizeError):
+    """The service refused a request; `http_status` and the API's own `code` say how."""
+
+    def __init__(self, message: str, *, http_status: int | None = None, code: int | None = None) -> None:
+        super().__init__(message)
+        self.http_status = http_status
+        self.code = code
+
+
+class ContractError(ServiceError):
+    """The service's answer is not what the API document describes."""
+
+
+class UnreachableError(ServiceError):
+    """No usable answer arrived; `retry_after_s` is what the service asked to wait, if it did."""
+
+    def __init__(self, message: str, *, http_status: int | None = None, retry_after_s: float | None = None) -> None:
+        super().__init__(message, http_status=http_status)
+        self.retry_after_s = retry_after_s
+
+
+class OutcomeUnknownError(ServiceError):
+    """A submission may have been accepted and charged, but no answer says so."""
+
+
+class TaskFailedError(CartoonizeError):
+    """The task, or some pictures of it, ended without a result."""
+
+
+class DeadlineError(CartoonizeError):
+    """The time set for waiting is over; the task itself goes on."""
+
+
+class Cancelled(CartoonizeError):
+    """The user pressed Cancel; the task itself goes on."""

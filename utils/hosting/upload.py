@@ -1,0 +1,52 @@
+"""Many pictures -> many URLs: encoding and uploading beside each other, bounded, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ..contract import Limits
+from ..errors import InputError
+from ..images import Encoded, Picture, encode
+from ..monitor import Monitor
+from ..threads import map_bounded
+from . import ImageHost
+
+PARALLEL = 4
+FORMATS = ("auto", "png", "jpeg")
+
+
+@dataclass(frozen=True)
+class Hosted:
+    """A picture that has a URL; `changes` says what was done to make it fit."""
+
+    url: str
+    changes: str
+
+
+def upload(
+    load: Sequence[Callable[[], Picture]], host: ImageHost, *, fmt: str, may_fit: bool, limits: Limits, monitor: Monitor
+) -> list[Hosted]:
+    """Return a URL for every picture, in order; `load` makes them one by one, so that few are in memory.
+
+    All are encoded and checked before the first is uploaded. Raises InputError for none, or for one outside the
+    limits.
+    """
+    if not load:
+        msg = "There are no images: the batch is empty. Nothing was sent."
+        raise InputError(msg)
+    total = len(load)
+    monitor.report(0, 2 * total, f"encoding {total} images")
+
+    def encode_one(index: int) -> Encoded:
+        encoded = encode(load[index](), fmt, limits, may_fit=may_fit, name=f"image {index + 1}")
+        monitor.step(f"encoded image {index + 1} of {total}")
+        return encoded
+
+    def upload_one(encoded: Encoded) -> Hosted:
+        hosted = Hosted(host.put(encoded.data, encoded.media_type), encoded.changes)
+        monitor.step(f"uploading {total} images")
+        return hosted
+
+    encoded = map_bounded(encode_one, range(total), workers=PARALLEL, monitor=monitor)
+    return map_bounded(upload_one, encoded, workers=PARALLEL, monitor=monitor)

@@ -1,0 +1,228 @@
+"""Array <-> encoded picture, and fitting a picture into the limits of a service; pure, no I/O.
+
+A picture is 8-bit sRGB, upright, without metadata; transparency is kept beside the colour.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from .contract import Limits
+from .errors import InputError
+
+RESULT_FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
+MAX_RESULT_PIXELS = 100_000_000
+JPEG_QUALITY = 95
+_DAMAGED = (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture in memory: `rgb` is uint8 [H,W,3], `alpha` uint8 [H,W] (255 is opaque) or None."""
+
+    rgb: NDArray[np.uint8]
+    alpha: NDArray[np.uint8] | None = None
+
+    @property
+    def width(self) -> int:
+        """Width in pixels."""
+        return int(self.rgb.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Height in pixels."""
+        return int(self.rgb.shape[0])
+
+    def resized(self, width: int, height: int) -> Picture:
+        """Return the picture at another size in pixels: Lanczos, so that lines stay sharp both ways."""
+        if (width, height) == (self.width, self.height):
+            return self
+        layers = [self.rgb] if self.alpha is None else [self.rgb, self.alpha]
+        scaled = [np.asarray(Image.fromarray(a).resize((width, height), Image.Resampling.LANCZOS)) for a in layers]
+        return Picture(*scaled)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself before it is decoded; sides in pixels as stored, before rotation by EXIF."""
+
+    format: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """An encoded picture; `changes` says in words what was done to make it fit, empty if nothing."""
+
+    data: bytes
+    media_type: str
+    width: int
+    height: int
+    changes: str = ""
+
+
+def from_float(values: NDArray[np.floating], name: str = "image") -> Picture:
+    """Return [H,W,C] floats (0..1, C = 1, 3 or 4) as a picture, clipped and rounded; raises InputError naming it."""
+    if values.ndim != 3 or values.shape[2] not in (1, 3, 4) or 0 in values.shape:
+        msg = f"{name} has the shape {list(values.shape)}; expected [height, width, 1, 3 or 4]. Nothing was sent."
+        raise InputError(msg)
+    if not np.isfinite(values).all():
+        bad = int(values.size - np.isfinite(values).sum())
+        msg = (
+            f"{name} holds {bad} values that are not numbers (NaN or infinite), usually from a VAE in half precision. "
+            "Nothing was sent."
+        )
+        raise InputError(msg)
+    pixels = np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
+    if pixels.shape[2] == 1:
+        pixels = np.repeat(pixels, 3, axis=2)  # HW1 -> HW3
+    return Picture(np.ascontiguousarray(pixels[..., :3]), pixels[..., 3].copy() if pixels.shape[2] == 4 else None)
+
+
+def inspect(data: bytes, formats: tuple[str, ...], name: str = "the file") -> Header:
+    """Return format and size by content, without decoding; raises InputError if it is none of the formats."""
+    try:
+        with Image.open(io.BytesIO(data), formats=formats) as image:
+            return Header(image.format or "", image.width, image.height)
+    except _DAMAGED as error:
+        kind = "is not a picture of the accepted kinds" if data else "is empty"
+        msg = f"{name} {kind} ({', '.join(formats)}); it starts with {data[:8]!r}."
+        raise InputError(msg) from error
+
+
+def decode(data: bytes, formats: tuple[str, ...], max_pixels: int, name: str = "the file") -> Picture:
+    """Return an upright picture; raises InputError for other formats, damaged files and more than `max_pixels`."""
+    header = inspect(data, formats, name)
+    if header.width * header.height > max_pixels:
+        msg = f"{name} is {header.width}x{header.height} pixels; at most {max_pixels} pixels are decoded."
+        raise InputError(msg)
+    try:
+        with Image.open(io.BytesIO(data), formats=formats) as image:
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+            return _to_picture(upright)
+    except _DAMAGED as error:
+        msg = f"{name} is damaged or cut short: {error}."
+        raise InputError(msg) from error
+
+
+def limit_problem(width: int, height: int, limits: Limits) -> str:
+    """Return what breaks the limits in words, naming value and limit; empty if nothing does."""
+    short, long = sorted((width, height))
+    if short < limits.min_side:
+        return f"{width}x{height} pixels: each side must be at least {limits.min_side}"
+    if long > limits.max_side:
+        return f"{width}x{height} pixels: each side must be at most {limits.max_side}"
+    if long > limits.max_aspect * short:
+        return f"{width}x{height} pixels: one side must be at most {limits.max_aspect:g} times the other"
+    return ""
+
+
+def fit(picture: Picture, limits: Limits) -> tuple[Picture, str]:
+    """Return the picture inside the limits, and what was done in words (empty if nothing).
+
+    Too long and thin is padded with its own border pixels, then scaled as a whole; nothing is cropped.
+    """
+    if not limit_problem(picture.width, picture.height, limits):
+        return picture, ""
+    width, height, canvas_width, canvas_height = _fitted_size(picture.width, picture.height, limits)
+    scaled = picture.resized(width, height)
+    left, top = (canvas_width - width) // 2, (canvas_height - height) // 2
+    border = ((top, canvas_height - height - top), (left, canvas_width - width - left))
+    rgb = np.pad(scaled.rgb, (*border, (0, 0)), mode="edge")
+    alpha = None if scaled.alpha is None else np.pad(scaled.alpha, border, mode="edge")
+    changes = f"{picture.width}x{picture.height} -> {canvas_width}x{canvas_height}"
+    return Picture(rgb, alpha), changes + (" with padding" if any(map(any, border)) else "")
+
+
+def encode(picture: Picture, fmt: str, limits: Limits, *, may_fit: bool, name: str = "image") -> Encoded:
+    """Return the picture encoded inside the limits: "png", "jpeg" or "auto" (PNG unless that is too many bytes).
+
+    Raises InputError naming value and limit when it does not fit and `may_fit` is false. Metadata is never written.
+    """
+    problem = limit_problem(picture.width, picture.height, limits)
+    if problem and not may_fit:
+        msg = f"{name} is {problem}. Set out_of_limits to 'fit', or resize it first. Nothing was sent."
+        raise InputError(msg)
+    fitted, changes = fit(picture, limits)
+    data, media_type = _encode_smallest(fitted, fmt, limits.max_bytes)
+    while len(data) > limits.max_bytes:
+        if not may_fit:
+            msg = (
+                f"{name} takes {len(data)} bytes as {media_type}, at most {limits.max_bytes} are accepted. "
+                "Set out_of_limits to 'fit', or format to 'auto'. Nothing was sent."
+            )
+            raise InputError(msg)
+        fitted = _shrunk(fitted, limits.max_bytes / len(data), limits)
+        data, media_type = _encode_smallest(fitted, fmt, limits.max_bytes)
+        changes = f"{picture.width}x{picture.height} -> {fitted.width}x{fitted.height}"
+    return Encoded(data, media_type, fitted.width, fitted.height, changes)
+
+
+def encode_png(picture: Picture) -> bytes:
+    """Return the picture as PNG at a fast level, with its transparency, without metadata."""
+    layers = picture.rgb if picture.alpha is None else np.dstack([picture.rgb, picture.alpha])
+    stream = io.BytesIO()
+    Image.fromarray(layers).save(stream, "PNG", compress_level=1)
+    return stream.getvalue()
+
+
+def encode_jpeg(picture: Picture) -> bytes:
+    """Return the picture as JPEG (quality 95, 4:4:4) over white, without metadata."""
+    stream = io.BytesIO()
+    Image.fromarray(over_white(picture)).save(stream, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    return stream.getvalue()
+
+
+def over_white(picture: Picture) -> NDArray[np.uint8]:
+    """Return the colours [H,W,3] as they look on white paper."""
+    if picture.alpha is None:
+        return picture.rgb
+    opacity = picture.alpha[..., None].astype(np.uint16)  # HW -> HW1
+    blended = (picture.rgb * opacity + 255 * (255 - opacity) + 127) // 255
+    return blended.astype(np.uint8)
+
+
+def _encode_smallest(picture: Picture, fmt: str, max_bytes: int) -> tuple[bytes, str]:
+    if fmt != "jpeg":
+        data = encode_png(picture)
+        if fmt == "png" or len(data) <= max_bytes:
+            return data, "image/png"
+    return encode_jpeg(picture), "image/jpeg"
+
+
+def _shrunk(picture: Picture, byte_ratio: float, limits: Limits) -> Picture:
+    scale = max(0.5, 0.95 * math.sqrt(byte_ratio))  # bytes grow with the area; 5 % off, so that the loop ends soon
+    width, height = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+    if min(width, height) < limits.min_side:
+        msg = f"A picture of {picture.width}x{picture.height} pixels cannot be brought under {limits.max_bytes} bytes."
+        raise InputError(msg)
+    return picture.resized(width, height)
+
+
+def _fitted_size(width: int, height: int, limits: Limits) -> tuple[int, int, int, int]:
+    """Return the scaled size and the padded canvas around it."""
+    canvas_width = max(width, math.ceil(height / limits.max_aspect))
+    canvas_height = max(height, math.ceil(width / limits.max_aspect))
+    short, long = sorted((canvas_width, canvas_height))
+    scale = min(1.0, limits.max_side / long) * max(1.0, limits.min_side / short)
+    width, height = max(1, round(width * scale)), max(1, round(height * scale))
+    least = max(limits.min_side, math.ceil(max(width, height) / limits.max_aspect))
+    return width, height, max(width, least), max(height, least)
+
+
+def _to_picture(image: Image.Image) -> Picture:
+    if image.mode.startswith("I"):  # 16 bits a channel: Pillow's own conversion would clip instead of scaling
+        grey = (np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8)
+        return Picture(np.repeat(grey[..., None], 3, axis=2))  # HW -> HW3
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        pixels = np.array(image.convert("RGBA"))
+        return Picture(np.ascontiguousarray(pixels[..., :3]), pixels[..., 3].copy())
+    return Picture(np.array(image.convert("RGB")))

@@ -1,0 +1,59 @@
+"""Progress and Cancel between work in a thread and whoever watches it: a node, or the command line."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from .errors import Cancelled
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the work is: `done` of `total` steps, and a sentence for people."""
+
+    done: int = 0
+    total: int = 1
+    text: str = ""
+
+
+class Monitor:
+    """Carries progress out of a working thread and Cancel into it; safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._cancelled = threading.Event()
+        self._lock = threading.Lock()
+        self._progress = Progress()
+
+    @property
+    def progress(self) -> Progress:
+        """The latest progress."""
+        return self._progress
+
+    def report(self, done: int, total: int, text: str) -> None:
+        """Tell how far the work is."""
+        self._progress = Progress(done, total, text)
+
+    def step(self, text: str) -> None:
+        """Tell that one more step is done."""
+        with self._lock:
+            now = self._progress
+            self._progress = Progress(min(now.done + 1, now.total), now.total, text)
+
+    def cancel(self) -> None:
+        """Ask the work to stop at its next wait."""
+        self._cancelled.set()
+
+    def is_cancelled(self) -> bool:
+        """Whether Cancel was asked for."""
+        return self._cancelled.is_set()
+
+    def check(self) -> None:
+        """Raise Cancelled if Cancel was asked for."""
+        if self.is_cancelled():
+            msg = "Cancelled."
+            raise Cancelled(msg)
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, waking at once on Cancel."""
+        self._cancelled.wait(seconds)

@@ -1,0 +1,227 @@
+"""The durable job table: tasks and their pictures in SQLite, claimed under leases.
+
+Every picture is claimed with an owner and an attempt number, and only the holder of exactly that claim may finish
+it. A worker that died leaves a lease that runs out; one that comes back late finishes nothing. So a picture may be
+drawn twice after a crash, but it takes effect once.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..contract import TaskStatus
+
+LEASE_S = 15.0
+MAX_ATTEMPTS = 3
+TASK_TIMEOUT_S = 3600.0
+RETENTION_S = 24 * 3600.0  # of results; afterwards the task is closed
+FIRST_GUESS_S = 1.5  # seconds a picture, until there are measurements
+_MEASURED = 20  # how many of the latest pictures the estimate looks at
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS tasks (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, style TEXT NOT NULL,
+    priority INTEGER NOT NULL, created REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS images (
+    task INTEGER NOT NULL REFERENCES tasks(seq) ON DELETE CASCADE, idx INTEGER NOT NULL, link TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'queued', owner TEXT, lease_until REAL, attempts INTEGER NOT NULL DEFAULT 0,
+    result TEXT, reason TEXT NOT NULL DEFAULT '', finished REAL, seconds REAL, PRIMARY KEY (task, idx));
+CREATE INDEX IF NOT EXISTS open_images ON images(state) WHERE state IN ('queued', 'running');
+"""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One picture to draw, and the proof of who may finish it."""
+
+    task: int
+    index: int
+    attempt: int
+    owner: str
+    link: str
+    style: str
+
+
+@dataclass(frozen=True)
+class ImageState:
+    """One picture of a task: `result` is a name in the picture store, or None."""
+
+    state: str
+    result: str | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class TaskState:
+    """A task as the API shows it."""
+
+    status: TaskStatus
+    wait_time_s: int
+    images: tuple[ImageState, ...]
+
+
+class JobTable:
+    """Accepts, hands out and finishes work; safe between threads and between processes sharing the file."""
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+        self._db.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; {_SCHEMA}")
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._db.close()
+
+    def accept(self, style: str, links: Sequence[str], priority: int) -> str:
+        """Store a task durably and return its id."""
+        task_id = str(uuid.uuid4())
+        with self._transaction() as db:
+            seq = db.execute(
+                "INSERT INTO tasks (id, style, priority, created) VALUES (?, ?, ?, ?)",
+                (task_id, style, priority, self._clock()),
+            ).lastrowid
+            db.executemany(
+                "INSERT INTO images (task, idx, link) VALUES (?, ?, ?)",
+                [(seq, index, link) for index, link in enumerate(links)],
+            )
+        return task_id
+
+    def claim(self, owner: str) -> Claim | None:
+        """Take the next picture: highest priority first, then first come, first served; None if there is none."""
+        now = self._clock()
+        if not self._has_open_work():
+            return None
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE images SET state = 'failed', finished = ?, reason = ? "
+                "WHERE state = 'running' AND lease_until < ? AND attempts >= ?",
+                (now, f"the service stopped {MAX_ATTEMPTS} times while drawing this picture", now, MAX_ATTEMPTS),
+            )
+            row = db.execute(
+                "SELECT task, idx, attempts + 1, link, style FROM images JOIN tasks ON seq = task "
+                "WHERE (state = 'queued' OR (state = 'running' AND lease_until < ?)) AND created > ? "
+                "ORDER BY priority DESC, seq, idx LIMIT 1",
+                (now, now - TASK_TIMEOUT_S),
+            ).fetchone()
+            if row is None:
+                return None
+            task, index, attempt, link, style = row
+            db.execute(
+                "UPDATE images SET state = 'running', owner = ?, lease_until = ?, attempts = ? "
+                "WHERE task = ? AND idx = ?",
+                (owner, now + LEASE_S, attempt, task, index),
+            )
+        return Claim(task, index, attempt, owner, link, style)
+
+    def renew(self, owner: str) -> None:
+        """Lengthen every lease of the owner."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE images SET lease_until = ? WHERE state = 'running' AND owner = ?",
+                (self._clock() + LEASE_S, owner),
+            )
+
+    def release(self, owner: str) -> None:
+        """Give back everything the owner holds, as if it had never been claimed."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE images SET state = 'queued', owner = NULL, attempts = attempts - 1 "
+                "WHERE state = 'running' AND owner = ?",
+                (owner,),
+            )
+
+    def finish(self, claim: Claim, *, result: str | None, reason: str = "", seconds: float | None = None) -> bool:
+        """Record the outcome of a claim; False if the claim is no longer valid, and then nothing changes."""
+        with self._transaction() as db:
+            changed = db.execute(
+                "UPDATE images SET state = ?, result = ?, reason = ?, finished = ?, seconds = ?, owner = NULL "
+                "WHERE task = ? AND idx = ? AND state = 'running' AND owner = ? AND attempts = ?",
+                (
+                    "failed" if result is None else "done", result, reason, self._clock(), seconds,
+                    claim.task, claim.index, claim.owner, claim.attempt,
+                ),
+            )  # fmt: skip
+            return changed.rowcount == 1
+
+    def state(self, task_id: str, workers: int) -> TaskState | None:
+        """Return a task as the API shows it, or None for an unknown id; `workers` draw at the same time."""
+        now = self._clock()
+        with self._transaction() as db:
+            task = db.execute("SELECT seq, priority, created FROM tasks WHERE id = ?", (task_id,)).fetchone()
+            if task is None:
+                return None
+            seq, priority, created = task
+            rows = db.execute(
+                "SELECT state, result, reason, finished FROM images WHERE task = ? ORDER BY idx", (seq,)
+            ).fetchall()
+            ahead, measured = self._queue(db, seq, priority, now)
+        images = tuple(ImageState(state, result, reason) for state, result, reason, _ in rows)
+        finished = max((row[3] or 0.0) for row in rows)
+        status = derive_status([image.state for image in images], created, finished, now)
+        seconds = FIRST_GUESS_S if measured is None else measured
+        wait_s = 0 if status.is_final else max(1, math.ceil(seconds * ahead / workers))
+        return TaskState(status, wait_s, () if status is TaskStatus.CLOSED else images)
+
+    def sweep(self) -> None:
+        """Forget tasks that were closed or timed out a day ago or longer."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM tasks WHERE created < ?", (self._clock() - TASK_TIMEOUT_S - 2 * RETENTION_S,))
+
+    def _has_open_work(self) -> bool:
+        """Whether a claim may succeed; a plain read, so that idle workers never take the write lock."""
+        with self._lock:
+            return (
+                self._db.execute("SELECT 1 FROM images WHERE state IN ('queued', 'running') LIMIT 1").fetchone()
+                is not None
+            )
+
+    @staticmethod
+    def _queue(db: sqlite3.Connection, seq: int, priority: int, now: float) -> tuple[int, float | None]:
+        """Return how many pictures are to be drawn until this task is done, and the measured seconds a picture."""
+        (ahead,) = db.execute(
+            "SELECT count(*) FROM images JOIN tasks ON seq = task WHERE state IN ('queued', 'running') "
+            "AND created > ? AND (priority > ? OR (priority = ? AND seq <= ?))",
+            (now - TASK_TIMEOUT_S, priority, priority, seq),
+        ).fetchone()
+        (measured,) = db.execute(
+            "SELECT avg(seconds) FROM (SELECT seconds FROM images WHERE seconds IS NOT NULL "
+            "ORDER BY finished DESC LIMIT ?)",
+            (_MEASURED,),
+        ).fetchone()
+        return ahead, measured
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+
+def derive_status(states: Sequence[str], created: float, finished: float, now: float) -> TaskStatus:
+    """Return the task's status from the states of its pictures and three moments in seconds.
+
+    Complete with at least one picture, failed with none, closed when the results have expired, timed out when it was
+    not done within an hour.
+    """
+    if all(state in ("done", "failed") for state in states):
+        if now > finished + RETENTION_S:
+            return TaskStatus.CLOSED
+        return TaskStatus.COMPLETE if "done" in states else TaskStatus.FAILED
+    if now > created + TASK_TIMEOUT_S:
+        return TaskStatus.TIMED_OUT
+    return TaskStatus.WAITING if all(state == "queued" for state in states) else TaskStatus.IN_PROGRESS

@@ -1,0 +1,62 @@
+"""The picture store: uploads and results under random names that expire."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg"}
+MEDIA_TYPES = {extension: media_type for media_type, extension in EXTENSIONS.items()}
+_NAME = re.compile(r"[A-Za-z0-9_-]{43}\.(png|jpg)")
+
+
+class PictureStore:
+    """Files in one folder; a name holds 256 random bits, and a file's modification time is the moment it expires."""
+
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
+        self._folder = folder
+        self._clock = clock
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def put(self, data: bytes, media_type: str, lifetime_s: float) -> str:
+        """Keep the bytes for so many seconds and return their name; they appear whole or not at all."""
+        name = f"{secrets.token_urlsafe(32)}.{EXTENSIONS[media_type]}"
+        partial = self._folder / f"{name}.part"
+        partial.write_bytes(data)
+        expires = self._clock() + lifetime_s
+        os.utime(partial, (expires, expires))
+        partial.replace(self._folder / name)
+        return name
+
+    def path(self, name: str) -> Path | None:
+        """Return the file behind a name, or None if there is none or it has expired."""
+        if not _NAME.fullmatch(name):
+            return None
+        path = self._folder / name
+        try:
+            return path if path.stat().st_mtime > self._clock() else None
+        except OSError:
+            return None
+
+    def delete(self, name: str) -> None:
+        """Forget a picture; deleting one that is gone is no error."""
+        if _NAME.fullmatch(name):
+            (self._folder / name).unlink(missing_ok=True)
+
+    def sweep(self) -> int:
+        """Delete what has expired and return how many files that were."""
+        gone = 0
+        for path in self._folder.iterdir():
+            try:
+                # a crash leaves .part files with the time of their writing: an hour is longer than any write
+                lifetime_left_s = path.stat().st_mtime - self._clock() + (3600 if path.suffix == ".part" else 0)
+                if lifetime_left_s < 0:
+                    path.unlink()
+                    gone += 1
+            except FileNotFoundError:  # another process of the same store was faster
+                continue
+        return gone

@@ -1,0 +1,134 @@
+"""Starting and stopping the embedded service: an event loop of its own in a background thread."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import secrets
+import threading
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from aiohttp import web
+
+from ..config import Profile, Secret, ensure_home
+from ..download import Policy
+from ..errors import ConfigurationError
+from .app import Service
+from .jobs import JobTable
+from .pictures import PictureStore
+from .workers import Workers
+
+UPLOAD_LIFETIME_S = 24 * 3600.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run: where state lives, where to listen (port 0 takes any free one), the key pair, what may be fetched."""
+
+    home: Path
+    host: str = "127.0.0.1"
+    port: int = 0
+    app_key: Secret | None = None
+    app_secret: Secret | None = None
+    policy: Policy = Policy(allow_http=True)
+    workers: int | None = None
+
+
+class Server:
+    """One running service; `stop()` finishes or hands back what is being drawn and frees the port."""
+
+    def __init__(self, options: Options) -> None:
+        folder = ensure_home(options.home) / "service"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        self._options = options
+        self.app_key = options.app_key or Secret(secrets.token_urlsafe(24))
+        self.app_secret = options.app_secret or Secret(secrets.token_urlsafe(24))
+        self.pictures = PictureStore(folder / "pictures")
+        self._jobs = JobTable(folder / "jobs.sqlite3")
+        self._workers = Workers(self._jobs, self.pictures, options.policy, options.workers)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="cartoonize-service", daemon=True)
+        self._runner: web.AppRunner | None = None
+        self.base_url = ""
+
+    def start(self) -> None:
+        """Listen and draw; raises ConfigurationError when the address cannot be used."""
+        self._thread.start()
+        try:
+            port = asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(timeout=30)
+        except OSError as error:
+            self._end_loop()
+            self._jobs.close()
+            msg = f"Cannot listen on {self._options.host}:{self._options.port}: {error.strerror or error}."
+            raise ConfigurationError(msg) from error
+        shown_host = f"[{self._options.host}]" if ":" in self._options.host else self._options.host
+        self.base_url = f"http://{shown_host}:{port}"
+        self._workers.start()
+        _log.info("embedded service at %s, state in %s", self.base_url, self._options.home)
+
+    def stop(self) -> None:
+        """Finish open requests, stop drawing, free the port; the jobs stay and go on at the next start."""
+        if self._runner is not None:
+            asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(timeout=30)
+            self._runner = None
+        self._end_loop()
+        self._workers.stop()
+        self._jobs.close()
+
+    def filled_in(self, profile: Profile) -> Profile:
+        """Return a local profile with this server's addresses and key pair."""
+        return replace(
+            profile,
+            create_url=f"{self.base_url}/v1/{profile.style}/batch",
+            result_url=f"{self.base_url}/v1/{profile.style}/result/{{task_id}}",
+            app_key=self.app_key,
+            app_secret=self.app_secret,
+        )
+
+    async def _listen(self) -> int:
+        service = Service(self._jobs, self.pictures, self._workers, self.app_key, self.app_secret)
+        runner = web.AppRunner(service.application(), handle_signals=False, shutdown_timeout=2, access_log=None)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, self._options.host, self._options.port)
+            await site.start()
+        except OSError:
+            await runner.cleanup()
+            raise
+        self._runner = runner
+        return int(runner.addresses[0][1])
+
+    def _end_loop(self) -> None:
+        if self._loop.is_closed():
+            return
+        asyncio.run_coroutine_threadsafe(self._loop.shutdown_default_executor(), self._loop).result(timeout=30)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+_running: dict[Path, Server] = {}
+_running_lock = threading.Lock()
+
+
+def embedded(home: Path, policy: Policy) -> Server:
+    """Return the process's one server for a state folder, started on first use and stopped when the process ends."""
+    home = home.resolve()
+    with _running_lock:
+        if home not in _running:
+            server = Server(Options(home, policy=policy))
+            server.start()
+            _running[home] = server
+            atexit.register(stop_embedded, home)
+        return _running[home]
+
+
+def stop_embedded(home: Path) -> None:
+    """Stop the server of a state folder, if it runs."""
+    with _running_lock:
+        server = _running.pop(home.resolve(), None)
+    if server is not None:
+        server.stop()

@@ -1,0 +1,69 @@
+"""Waiting for a task: polling as an iterator with clock, sleep and cancel passed in."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+
+from .contract import Task
+from .errors import DeadlineError, UnreachableError
+
+MIN_WAIT_S = 0.5
+MAX_WAIT_S = 30.0
+DEFAULT_WAIT_S = 2.0  # when the service names no wait_time
+PATIENCE_S = 120.0  # without any answer; outages of a minute are common, longer ones rarely end soon
+
+
+def watch(
+    fetch: Callable[[], Task],
+    *,
+    timeout_s: float,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+    check_cancel: Callable[[], None] = lambda: None,
+    on_trouble: Callable[[UnreachableError, float], None] = lambda error, wait_s: None,
+    jitter: Callable[[], float] = lambda: random.uniform(1.0, 1.2),
+) -> Iterator[Task]:
+    """Yield every state of a task until its final one.
+
+    Asks again after the service's `wait_time`, clamped to 0.5..30 s and lengthened by the jitter (never shortened).
+    Trouble in transport is reported and answered by longer waits. Raises DeadlineError after `timeout_s`, the last
+    UnreachableError when two minutes brought no answer at all, and whatever `check_cancel` raises at any wait.
+    """
+    start = last_answer = clock()
+    failures = 0
+    state = "no answer yet"
+    while True:
+        check_cancel()
+        try:
+            task = fetch()
+        except UnreachableError as error:
+            failures += 1
+            wait_s = error.retry_after_s if error.retry_after_s is not None else backoff_s(failures)
+            if clock() - last_answer >= min(PATIENCE_S, timeout_s):
+                raise
+            on_trouble(error, clamp_s(wait_s))
+        else:
+            failures, last_answer = 0, clock()
+            state = task.status_words
+            yield task
+            if task.status.is_final:
+                return
+            wait_s = DEFAULT_WAIT_S if task.wait_time_s is None else task.wait_time_s
+        left_s = start + timeout_s - clock()
+        if left_s <= 0:
+            msg = f"Not finished after {timeout_s:g} s; last state: {state}."
+            raise DeadlineError(msg)
+        check_cancel()
+        sleep(min(clamp_s(wait_s) * jitter(), left_s))
+
+
+def clamp_s(wait_s: float) -> float:
+    """Return a wait that neither hammers the service nor sleeps through the result."""
+    return min(max(wait_s, MIN_WAIT_S), MAX_WAIT_S)
+
+
+def backoff_s(failures: int) -> float:
+    """Return 1, 2, 4, ... 30 s for the first, second, third failure in a row."""
+    return float(min(2.0 ** (min(failures, 10) - 1), MAX_WAIT_S))

@@ -1,0 +1,59 @@
+"""Work beside the caller: daemon threads that never keep a process from exiting, and a bounded, ordered map."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from typing import TypeVar
+
+from .monitor import Monitor
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def start(work: Callable[[], R], name: str) -> Future[R]:
+    """Run the work in a daemon thread, started before this returns.
+
+    `concurrent.futures` pools are joined when the interpreter ends, so one stuck request would keep ComfyUI from
+    exiting; hence plain threads.
+    """
+    future: Future[R] = Future()
+    future.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001  # handed to whoever asks the future, whatever it is
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+
+    threading.Thread(target=run, name=f"cartoonize-{name}", daemon=True).start()
+    return future
+
+
+def map_bounded(work: Callable[[T], R], items: Sequence[T], *, workers: int, monitor: Monitor) -> list[R]:
+    """Return `work` of every item in the items' order, at most `workers` at a time.
+
+    The first error is raised as soon as it happens, and Cancel within a tenth of a second; nothing new starts then.
+    """
+    futures: list[Future[R]] = []
+    running: set[Future[R]] = set()
+    for item in items:
+        while len(running) >= workers:
+            running = _wait(running, monitor)
+        futures.append(start(lambda item=item: work(item), "batch"))  # type: ignore[misc]
+        running.add(futures[-1])
+    while running:
+        running = _wait(running, monitor)
+    return [future.result() for future in futures]
+
+
+def _wait(running: set[Future[R]], monitor: Monitor) -> set[Future[R]]:
+    monitor.check()
+    done, pending = wait(running, timeout=0.1, return_when=FIRST_COMPLETED)
+    for future in done:
+        future.result()
+    return pending
