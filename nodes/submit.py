@@ -72,9 +72,9 @@ class CartoonizeSubmit:
         }
 
     @classmethod
-    def VALIDATE_INPUTS(cls, profile: str | None) -> bool | str:
+    def VALIDATE_INPUTS(cls, profile: list[str | None]) -> bool | str:
         """Accept a profile of this machine; one from somebody else's workflow gets a sentence, not a red box."""
-        return _comfy.check_profile(profile)
+        return _comfy.check_profile(_comfy.only(profile))
 
     async def run(
         self, image_urls: list[str], priority: list[int], profile: list[str], variation: list[int]

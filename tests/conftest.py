@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pack
 import pytest
 from pytest_httpserver import HTTPServer
 
-ROOT = Path(__file__).parents[1]
-
-
-def _load_pack(name: str) -> None:
-    """Import the repository the way ComfyUI does, whatever its folder is called."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "__init__.py")
-    assert spec is not None
-    assert spec.loader is not None
-    pack = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(pack)
-
-
-_load_pack("cartoonize_pack")
+pack.load()
 
 
 @pytest.fixture(autouse=True)

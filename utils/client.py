@@ -20,7 +20,7 @@ from urllib3.util.retry import Retry
 
 from . import contract
 from .config import Profile
-from .download import read_body
+from .download import PlainSession, read_body
 from .errors import CartoonizeError, ContractError, InputError, OutcomeUnknownError, ServiceError, UnreachableError
 
 CONNECT_TIMEOUT_S = 10.0
@@ -85,6 +85,8 @@ class Client:
             return contract.parse_created(reply)
         except ContractError as error:
             raise OutcomeUnknownError(self._unknown(str(error))) from error
+        except ServiceError as error:
+            raise ServiceError(f"{error}.{NOT_CHARGED}", http_status=200, code=error.code) from error
 
     def get_task(self, task_id: str) -> contract.Task:
         """Return the state of a task; raises UnreachableError for trouble that may pass, else ServiceError."""
@@ -153,7 +155,7 @@ class Client:
         return f"The service of profile {self._profile.name!r}"
 
     def _new_session(self, retry: Retry) -> requests.Session:
-        session = requests.Session()
+        session = PlainSession()
         session.trust_env = not self._profile.is_local  # no proxy for loopback
         for scheme in ("http://", "https://"):
             session.mount(scheme, HTTPAdapter(max_retries=retry))

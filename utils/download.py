@@ -29,6 +29,13 @@ class Policy:
     use_proxies: bool = True
 
 
+class PlainSession(requests.Session):
+    """A session that leaves redirects to its caller: `allow_redirects=False` alone would still read their bodies."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
 def fetch(url: str, policy: Policy, *, max_bytes: int, total_s: float) -> bytes:
     """Return the bytes behind a URL.
 
@@ -36,7 +43,7 @@ def fetch(url: str, policy: Policy, *, max_bytes: int, total_s: float) -> bytes:
     file over the limit, UnreachableError (naming the host, never the query) when it does not arrive whole in time.
     """
     end = time.monotonic() + total_s
-    with requests.Session() as session:
+    with PlainSession() as session:
         session.trust_env = policy.use_proxies and not _is_own(url, policy)
         for _ in range(MAX_REDIRECTS + 1):
             check_address(url, policy)

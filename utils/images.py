@@ -19,7 +19,7 @@ from .errors import InputError
 RESULT_FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 MAX_RESULT_PIXELS = 100_000_000
 JPEG_QUALITY = 95
-_DAMAGED = (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning)
+_DAMAGED = (OSError, SyntaxError, ValueError)  # what Pillow raises for files that are cut short or not pictures
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,9 @@ def inspect(data: bytes, formats: tuple[str, ...], name: str = "the file") -> He
     try:
         with Image.open(io.BytesIO(data), formats=formats) as image:
             return Header(image.format or "", image.width, image.height)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        msg = f"{name} claims more pixels than any picture that is accepted: {error}"
+        raise InputError(msg) from error
     except _DAMAGED as error:
         kind = "is not a picture of the accepted kinds" if data else "is empty"
         msg = f"{name} {kind} ({', '.join(formats)}); it starts with {data[:8]!r}."

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ..contract import TaskStatus
 
-LEASE_S = 15.0
+LEASE_S = 6.0  # renewed every 2 s; also how long the work of a killed process rests
 MAX_ATTEMPTS = 3
 TASK_TIMEOUT_S = 3600.0
 RETENTION_S = 24 * 3600.0  # of results; afterwards the task is closed
@@ -125,6 +125,8 @@ class JobTable:
 
     def renew(self, owner: str) -> None:
         """Lengthen every lease of the owner."""
+        if not self._has_open_work():
+            return
         with self._transaction() as db:
             db.execute(
                 "UPDATE images SET lease_until = ? WHERE state = 'running' AND owner = ?",

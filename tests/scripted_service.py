@@ -1,0 +1,124 @@
+"""A real HTTP server that speaks the documented API and does what a test tells it; counts what it is asked."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+from PIL import Image
+
+APP_KEY, APP_SECRET = "key-for-tests", "secret-for-tests"
+
+
+def png(width: int = 300, height: int = 260, value: int = 90) -> bytes:
+    """A plain picture as PNG."""
+    stream = io.BytesIO()
+    Image.fromarray(np.full((height, width, 3), value, np.uint8)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+class ScriptedService:
+    """Finishes every task `task_s` seconds after it was created; `sizes` are those of the results."""
+
+    def __init__(self, task_s: float = 0.0, sizes: list[tuple[int, int]] | None = None) -> None:
+        self.task_s = task_s
+        self.sizes = sizes or [(300, 260)]
+        self.submissions: list[dict[str, object]] = []
+        self.polls = 0
+        self._created: dict[str, float] = {}
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._http.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes this service the default profile."""
+        return {
+            "CARTOONIZE_CREATE_URL": f"{self.url}/batch",
+            "CARTOONIZE_RESULT_URL": f"{self.url}/result/{{task_id}}",
+            "CARTOONIZE_APP_KEY": APP_KEY,
+            "CARTOONIZE_APP_SECRET": APP_SECRET,
+            "CARTOONIZE_ALLOW_HTTP": "1",
+            "CARTOONIZE_ALLOW_HOSTS": "127.0.0.1",
+            "CARTOONIZE_HOST": "local",
+            "CARTOONIZE_PUBLIC_URL": "http://127.0.0.1:9",
+        }
+
+    @contextmanager
+    def running(self) -> Iterator[ScriptedService]:
+        """Serve until the block ends."""
+        self._thread.start()
+        try:
+            yield self
+        finally:
+            self._http.shutdown()
+            self._http.server_close()
+            self._thread.join()
+
+    def create(self, body: dict[str, object]) -> dict[str, object]:
+        """Accept a task."""
+        self.submissions.append(body)
+        task_id = f"task-{len(self.submissions)}"
+        self._created[task_id] = time.monotonic()
+        return {"task_id": task_id}
+
+    def result(self, task_id: str) -> dict[str, object]:
+        """Tell a task's state; numbers are strings, as documented."""
+        self.polls += 1
+        left_s = self._created[task_id] + self.task_s - time.monotonic()
+        if left_s > 0:
+            return {"status": "2", "wait_time": f"{left_s:.2f}", "list": None}
+        count = len(self.submissions[int(task_id.rpartition("-")[2]) - 1]["images"])  # type: ignore[arg-type]
+        results = [f"{self.url}/file/{index}.png?signature=private" for index in range(count)]
+        return {
+            "status": "3",
+            "wait_time": "0",
+            "list": [{"image_result": url, "status": "3", "reason": ""} for url in results],
+        }
+
+    def _handler(service) -> type[BaseHTTPRequestHandler]:  # noqa: N805  # `self` is the handler's below
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if self._authorized():
+                    self._answer({"code": 0, "msg": "", "data": service.create(body)})
+
+            def do_GET(self) -> None:
+                path = self.path.partition("?")[0]
+                if path.startswith("/file/"):
+                    index = int(path.rpartition("/")[2].removesuffix(".png"))
+                    self._send(200, "image/png", png(*service.sizes[index % len(service.sizes)]))
+                elif self._authorized():
+                    self._answer({"code": 0, "msg": "", "data": service.result(path.rpartition("/")[2])})
+
+            def _authorized(self) -> bool:
+                expected = "Basic " + base64.b64encode(f"{APP_KEY}:{APP_SECRET}".encode()).decode()
+                if self.headers.get("Authorization") == expected:
+                    return True
+                self._send(401, "application/json", b'{"code": 401, "msg": "wrong key pair"}')
+                return False
+
+            def _answer(self, data: object) -> None:
+                self._send(200, "application/json", json.dumps(data).encode())
+
+            def _send(self, status: int, media_type: str, body: bytes) -> None:
+                self.send_response(status)
+                self.send_header("Content-Type", media_type)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:
+                return
+
+        return Handler

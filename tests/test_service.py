@@ -1,0 +1,285 @@
+"""The embedded service over real HTTP: the documented API, limits, pictures, and kill -9."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+from cartoonize_pack.utils.config import Secret
+from cartoonize_pack.utils.download import Policy
+from cartoonize_pack.utils.errors import ConfigurationError
+from cartoonize_pack.utils.service.server import Options, Server
+from PIL import Image
+from scripted_service import png
+
+KEYS = ("key", "secret")
+RESULT = re.compile(r"http://127\.0\.0\.1:\d+/files/[A-Za-z0-9_-]{43}\.png")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    options = Options(tmp_path, app_key=Secret(KEYS[0]), app_secret=Secret(KEYS[1]), policy=Policy(allow_http=True))
+    server = Server(options)
+    server.start()
+    yield server
+    server.stop()
+
+
+def call(method: str, url: str, **options: Any) -> requests.Response:
+    """One request with a timeout, with the key pair unless the test brings its own."""
+    options.setdefault("auth", KEYS)
+    return requests.request(method, url, timeout=20, **options)
+
+
+def wait_for(base_url: str, task_id: str, timeout_s: float = 60) -> dict[str, Any]:
+    """Poll until the task is final."""
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        data = call("GET", f"{base_url}/v1/anime/result/{task_id}").json()["data"]
+        if data["status"] not in ("1", "2"):
+            return data
+        time.sleep(0.1)
+    raise AssertionError(f"task {task_id} is not final: {data}")
+
+
+def submit(base_url: str, links: list[str], style: str = "anime", priority: int = 1) -> str:
+    """Create a task and return its id."""
+    reply = call("POST", f"{base_url}/v1/{style}/batch", json={"images": links, "priority": priority})
+    assert reply.json()["code"] == 0, reply.text
+    return reply.json()["data"]["task_id"]
+
+
+def hosted(server: Server, data: bytes, media_type: str = "image/png") -> str:
+    """Put a picture where the service can fetch it."""
+    return f"{server.base_url}/files/{server.pictures.put(data, media_type, 60)}"
+
+
+def test_a_picture_becomes_a_cartoon(server: Server) -> None:
+    """Both styles answer in the documented shape, and the result is a picture of the same size, not the input."""
+    source = Image.effect_noise((300, 260), 90).convert("RGB")
+    stream = io.BytesIO()
+    source.save(stream, "PNG")
+    for style in ("anime", "manga"):
+        data = wait_for(server.base_url, submit(server.base_url, [hosted(server, stream.getvalue())], style))
+        assert data["status"] == "3"
+        assert data["wait_time"] == "0"
+        (image,) = data["list"]
+        assert image["status"] == "3"
+        assert image["reason"] == ""
+        assert RESULT.fullmatch(image["image_result"])
+        with Image.open(io.BytesIO(call("GET", image["image_result"], auth=None).content)) as result:
+            assert result.size == (300, 260)
+            assert not np.array_equal(np.asarray(result.convert("RGB")), np.asarray(source))
+
+
+def test_transparency_and_rotation_survive(server: Server) -> None:
+    """Alpha comes back as it was; a picture rotated by EXIF comes back upright."""
+    rgba = np.full((260, 300, 4), 200, np.uint8)
+    rgba[:, :100, 3] = 0
+    alpha, exif = io.BytesIO(), io.BytesIO()
+    Image.fromarray(rgba).save(alpha, "PNG")
+    rotation = Image.Exif()
+    rotation[0x0112] = 6
+    Image.new("RGB", (400, 260), "teal").save(exif, "JPEG", exif=rotation)
+    links = [hosted(server, alpha.getvalue()), hosted(server, exif.getvalue(), "image/jpeg")]
+    data = wait_for(server.base_url, submit(server.base_url, links))
+    results = [Image.open(io.BytesIO(call("GET", item["image_result"]).content)) for item in data["list"]]
+    assert results[0].mode == "RGBA"
+    assert np.array_equal(np.asarray(results[0])[..., 3], rgba[..., 3])
+    assert results[1].size == (260, 400)
+
+
+def _bytes(mode: str, size: tuple[int, int], fmt: str) -> bytes:
+    stream = io.BytesIO()
+    Image.new(mode, size).save(stream, fmt)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (lambda: _bytes("RGB", (256, 300), "PNG"), "256x300 pixels: each side must be at least 257"),
+        (lambda: _bytes("1", (5000, 2000), "PNG"), "5000x2000 pixels: each side must be at most 4999"),
+        (lambda: _bytes("RGB", (1201, 300), "PNG"), "1201x300 pixels: one side must be at most 4 times the other"),
+        (lambda: _bytes("RGB", (300, 300), "WEBP"), "not a picture of the accepted kinds (PNG, JPEG, BMP)"),
+        (lambda: _bytes("RGB", (900, 900), "JPEG")[:2500], "damaged or cut short"),
+        (lambda: _bytes("1", (30000, 30000), "PNG"), "claims more pixels than any picture"),
+        (lambda: b"<html>please log in</html>", "not a picture of the accepted kinds"),
+        (lambda: png() + b"\0" * 50_000_001, "at most 50000000 are accepted"),
+    ],
+    ids=["small", "large", "thin", "webp", "truncated", "bomb", "html", "heavy"],
+)
+def test_every_broken_limit_is_a_reason_of_that_picture(server: Server, data: Callable[[], bytes], reason: str) -> None:
+    """Limits are checked on the file; a good picture beside a bad one is still drawn."""
+    links = [hosted(server, data()), hosted(server, png())]
+    state = wait_for(server.base_url, submit(server.base_url, links))
+    assert state["status"] == "3"
+    assert [item["status"] for item in state["list"]] == ["4", "3"]
+    assert reason in state["list"][0]["reason"]
+    assert state["list"][0]["image_result"] == ""
+
+
+@pytest.mark.parametrize(
+    ("link", "reason"),
+    [
+        ("http://127.0.0.1:9/private.png", "private address"),
+        ("http://169.254.169.254/latest/meta-data", "private address"),
+        ("http://[::1]/x.png", "private address"),
+        ("http://name.invalid/x.png", "cannot be found"),
+    ],
+)
+def test_links_into_private_networks_are_not_fetched(server: Server, link: str, reason: str) -> None:
+    """A submitted link is no way into the operator's network; a task without any picture has failed."""
+    state = wait_for(server.base_url, submit(server.base_url, [link]))
+    assert state["status"] == "4"
+    assert reason in state["list"][0]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b"[]", "must be an object"),
+        (b'{"priority": 1}', "images must be a list of links"),
+        (b'{"images": [1], "priority": 1}', "images must be a list of links"),
+        (b'{"images": [], "priority": 1}', "1 to 20 images, but 0 links"),
+        (b'{"images": [' + b",".join([b'"http://a/b"'] * 21) + b'], "priority": 1}', "but 21 links"),
+        (b'{"images": ["http://a/b"]}', "from 0 to 9, not None"),
+        (b'{"images": ["http://a/b"], "priority": 10}', "from 0 to 9, not 10"),
+        (b'{"images": ["http://a/b"], "priority": "1"}', "from 0 to 9, not '1'"),
+        (b'{"images": ["http://a/b"], "priority": true}', "from 0 to 9, not True"),
+        (b'{"images": ["file:///etc/passwd"], "priority": 1}', "must start with http"),
+    ],
+)
+def test_bad_requests_are_refused_in_the_documented_shape(server: Server, body: bytes, message: str) -> None:
+    """A code other than 0, and a message that names the value and the limit."""
+    reply = call("POST", f"{server.base_url}/v1/anime/batch", data=body)
+    assert reply.status_code == 400
+    assert reply.json()["code"] == 400
+    assert message in reply.json()["msg"]
+
+
+def test_an_oversized_body_is_refused(server: Server) -> None:
+    """A body over a megabyte is not read to its end."""
+    reply = call("POST", f"{server.base_url}/v1/anime/batch", data=b" " * 1_100_000)
+    assert reply.status_code == 413
+    assert reply.json()["code"] == 413
+
+
+@pytest.mark.parametrize("auth", [None, ("key", "wrong"), ("wrong", "secret"), ("", "")])
+def test_nobody_gets_in_without_the_key_pair(server: Server, auth: tuple[str, str] | None) -> None:
+    """Both calls ask for it, with one answer for every wrong pair."""
+    for method, path in (("POST", "/v1/anime/batch"), ("GET", "/v1/anime/result/x")):
+        reply = call(method, server.base_url + path, auth=auth)
+        assert reply.status_code == 401
+        assert reply.json() == {"code": 401, "msg": "the key pair is missing or wrong", "data": None}
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/v1/watercolour/batch", 404),
+        ("/v1/anime/result/unknown-task", 404),
+        ("/files/nothing.png", 404),
+        ("/files/..%2f..%2fjobs.sqlite3", 404),
+        ("/nothing", 404),
+        ("/v1/anime/batch", 405),
+    ],
+)
+def test_unknown_addresses_answer_in_the_documented_shape(server: Server, path: str, status: int) -> None:
+    """Whatever is asked, the answer can be parsed."""
+    reply = call("POST" if "watercolour" in path else "GET", server.base_url + path)
+    assert (reply.status_code, reply.json()["code"]) == (status, status)
+
+
+def test_the_loop_answers_while_pictures_are_drawn(server: Server) -> None:
+    """Drawing happens in threads: the address of a running task answers meanwhile."""
+    task_id = submit(server.base_url, [hosted(server, png(1000, 1000, value)) for value in (10, 200, 90)])
+    states = set()
+    while (status := call("GET", f"{server.base_url}/v1/anime/result/{task_id}").json()["data"]["status"]) != "3":
+        states.add(status)
+        time.sleep(0.02)
+    assert "2" in states
+
+
+def test_stopping_frees_the_port_and_the_next_start_goes_on(tmp_path: Path) -> None:
+    """Accepted work survives a clean stop, and two servers cannot listen on one port."""
+    first = Server(Options(tmp_path, app_key=Secret("key"), app_secret=Secret("secret")))
+    first.start()
+    port = int(first.base_url.rpartition(":")[2])
+    rival = Server(Options(tmp_path / "rival", port=port))
+    with pytest.raises(ConfigurationError, match=f"Cannot listen on 127.0.0.1:{port}"):
+        rival.start()
+    task_id = submit(first.base_url, [hosted(first, png(1000, 1000, value)) for value in range(3)])
+    first.stop()
+    second = Server(Options(tmp_path, port=port, app_key=Secret("key"), app_secret=Secret("secret")))
+    second.start()
+    try:
+        assert second.base_url == first.base_url
+        assert [item["status"] for item in wait_for(second.base_url, task_id)["list"]] == ["3"] * 3
+    finally:
+        second.stop()
+
+
+@contextmanager
+def serve_child(home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`portrait-cartoonize serve` as a process of its own; yields it and its base address."""
+    environment = {
+        **os.environ,
+        "CARTOONIZE_HOME": str(home),
+        "CARTOONIZE_APP_KEY": KEYS[0],
+        "CARTOONIZE_APP_SECRET": KEYS[1],
+    }
+    command = [sys.executable, str(Path(__file__).parent / "serve_child.py"), "--port", "0", "--workers", "2"]
+    child = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert child.stdout is not None
+        line = child.stdout.readline()
+        yield child, re.search(r"create (http://[^/]+)/v1", line)[1]  # type: ignore[index]
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()  # type: ignore[union-attr]
+
+
+def test_kill_9_loses_no_accepted_picture_and_draws_none_twice_in_effect(tmp_path: Path) -> None:
+    """Killed three times in the middle of drawing, then left alone: every picture is done, once, in its place."""
+    from cartoonize_pack.utils.service.pictures import PictureStore
+
+    task_id, base_url = "", ""
+    for life in range(4):
+        with serve_child(tmp_path) as (child, base_url):
+            if not task_id:
+                store = PictureStore(tmp_path / "service" / "pictures")
+                sizes = [(300 + 10 * i, 1000) for i in range(5)]
+                names = [store.put(png(*size), "image/png", 600) for size in sizes]
+                task_id = submit(base_url, [f"{base_url}/files/{name}" for name in names])
+            if life < 3:
+                time.sleep(0.3 + 0.25 * life)
+                child.send_signal(signal.SIGKILL)
+                child.wait()
+                continue
+            state = wait_for(base_url, task_id, timeout_s=90)
+            got = [Image.open(io.BytesIO(call("GET", i["image_result"]).content)).size for i in state["list"]]
+            assert state["status"] == "3"
+            assert got == sizes
+    with sqlite3.connect(tmp_path / "service" / "jobs.sqlite3") as db:
+        rows = db.execute("SELECT state, result, attempts FROM images ORDER BY idx").fetchall()
+    db.close()
+    assert [row[0] for row in rows] == ["done"] * 5
+    assert len({row[1] for row in rows}) == 5
+    assert max(row[2] for row in rows) > 1, "no kill hit a picture that was being drawn; the test proved nothing"
