@@ -68,25 +68,14 @@ class Client:
         except InputError as error:
             msg = f"{error} Nothing was sent."
             raise InputError(msg) from error
-        # A fresh connection: on a kept one, a POST that the server never saw looks like one whose answer was lost.
-        with self._new_session(Retry(0, redirect=False)) as session:
-            try:
-                reply = self._exchange(session, "POST", self._profile.create_url, json.dumps(body).encode())
-            except requests.RequestException as error:
-                if _nothing_was_sent(error):
-                    msg = f"{self._who} cannot be reached ({_cause(error)}). Nothing was sent, nothing was charged."
-                    raise UnreachableError(msg) from error
-                raise OutcomeUnknownError(self._unknown(_cause(error))) from error
-            except UnreachableError as error:  # raised while the reply was read: the request itself had arrived
-                if error.http_status in NOT_ACCEPTED:
-                    raise
-                raise OutcomeUnknownError(self._unknown(str(error)), http_status=error.http_status) from error
+        reply = self._post_once(json.dumps(body).encode())
         try:
             return contract.parse_created(reply)
         except ContractError as error:
             raise OutcomeUnknownError(self._unknown(str(error))) from error
         except ServiceError as error:
-            raise ServiceError(f"{error}.{NOT_CHARGED}", http_status=200, code=error.code) from error
+            msg = f"{error}.{NOT_CHARGED}"
+            raise ServiceError(msg, http_status=200, code=error.code) from error
 
     def get_task(self, task_id: str) -> contract.Task:
         """Return the state of a task; raises UnreachableError for trouble that may pass, else ServiceError."""
@@ -97,6 +86,21 @@ class Client:
             msg = f"{self._who} cannot be reached ({_cause(error)})."
             raise UnreachableError(msg) from error
         return contract.parse_task(reply, task_id)
+
+    def _post_once(self, body: bytes) -> bytes:
+        # A fresh connection: on a kept one, a POST that the server never saw looks like one whose answer was lost.
+        with self._new_session(Retry(0, redirect=False)) as session:
+            try:
+                return self._exchange(session, "POST", self._profile.create_url, body)
+            except requests.RequestException as error:
+                if _nothing_was_sent(error):
+                    msg = f"{self._who} cannot be reached ({_cause(error)}). Nothing was sent, nothing was charged."
+                    raise UnreachableError(msg) from error
+                raise OutcomeUnknownError(self._unknown(_cause(error))) from error
+            except UnreachableError as error:  # an answer came, whole or in part, so the request had arrived
+                if error.http_status in NOT_ACCEPTED:
+                    raise
+                raise OutcomeUnknownError(self._unknown(str(error)), http_status=error.http_status) from error
 
     def _exchange(self, session: requests.Session, method: str, url: str, body: bytes | None) -> bytes:
         end = time.monotonic() + READ_TIMEOUT_S

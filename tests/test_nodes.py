@@ -1,0 +1,375 @@
+"""The three nodes, called as ComfyUI calls them: every input a list, the coroutine driven by an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cartoonize_pack import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
+from cartoonize_pack.utils.errors import DeadlineError, InputError, ServiceError, UnreachableError
+from cartoonize_pack.utils.service.server import stop_embedded
+from scripted_service import ScriptedService
+from stand_in_host import Interrupt, StandInHost
+
+IMAGE_TO_URL, SUBMIT, POLL = (
+    NODE_CLASS_MAPPINGS[f"Cartoonize{name}"] for name in ("ImageToURL", "Submit", "PollResult")
+)
+DEFAULTS: dict[type, dict[str, Any]] = {
+    IMAGE_TO_URL: {"host": "auto", "format": "auto", "out_of_limits": "fit"},
+    SUBMIT: {"priority": 1, "profile": "auto", "variation": 0},
+    POLL: {"timeout": 60, "on_failure": "error", "sizes": "match first", "profile": "auto"},
+}
+
+
+@pytest.fixture(autouse=True)
+def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInHost]:
+    host = StandInHost()
+    host.install(monkeypatch)
+    yield host
+    stop_embedded(Path(os.environ["CARTOONIZE_HOME"]))
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedService]:
+    service = ScriptedService()
+    for name, value in service.environment.items():
+        monkeypatch.setenv(name, value)
+    with service.running():
+        yield service
+
+
+def execute(node: type, **inputs: Any) -> Any:
+    """Run a node as ComfyUI does with INPUT_IS_LIST; values that are lists already are given as they are."""
+    return asyncio.run(_coroutine(node, **inputs))
+
+
+def _coroutine(node: type, **inputs: Any) -> Any:
+    lists = {k: v if isinstance(v, list) else [v] for k, v in (DEFAULTS[node] | inputs).items()}
+    return getattr(node(), node.FUNCTION)(**lists)
+
+
+def batch(count: int = 1, height: int = 260, width: int = 300, value: float = 0.5) -> np.ndarray:
+    """An IMAGE: [B,H,W,C] floats."""
+    return np.full((count, height, width, 3), value, np.float32)
+
+
+def submitted(count: int = 1) -> str:
+    """A task of so many pictures at the default profile."""
+    links = execute(IMAGE_TO_URL, images=batch(count))[0]
+    return execute(SUBMIT, image_urls=links)["result"][0]
+
+
+# --- schema: a public interface ---------------------------------------------------------------------------------------
+
+
+def test_ids_names_and_order_are_those_of_saved_graphs() -> None:
+    """Never renamed; widgets are only appended."""
+    inputs = {
+        node_id: [*node.INPUT_TYPES()["required"], *node.INPUT_TYPES().get("optional", {})]
+        for node_id, node in NODE_CLASS_MAPPINGS.items()
+    }
+    assert inputs == {
+        "CartoonizeImageToURL": ["images", "host", "format", "out_of_limits"],
+        "CartoonizeSubmit": ["image_urls", "priority", "profile", "variation"],
+        "CartoonizePollResult": ["task_id", "timeout", "on_failure", "sizes", "profile", "originals"],
+    }
+    assert {node_id: node.RETURN_NAMES for node_id, node in NODE_CLASS_MAPPINGS.items()} == {
+        "CartoonizeImageToURL": ("image_urls",),
+        "CartoonizeSubmit": ("task_id",),
+        "CartoonizePollResult": ("images", "image_list", "mask", "result_urls", "report"),
+    }
+    assert set(NODE_DISPLAY_NAME_MAPPINGS) == set(NODE_CLASS_MAPPINGS)
+
+
+@pytest.mark.parametrize("node", NODE_CLASS_MAPPINGS.values(), ids=NODE_CLASS_MAPPINGS)
+def test_every_node_explains_itself(node: Any) -> None:
+    """Description, category, search aliases, and a tooltip for every input and output; all of it is JSON."""
+    assert node.DESCRIPTION
+    assert node.CATEGORY == "image/cartoonize"
+    assert node.SEARCH_ALIASES
+    assert asyncio.iscoroutinefunction(getattr(node, node.FUNCTION))
+    assert len(node.OUTPUT_TOOLTIPS) == len(node.RETURN_TYPES) == len(node.RETURN_NAMES)
+    schema = node.INPUT_TYPES()
+    json.dumps(schema)
+    for options in [*schema["required"].values(), *schema.get("optional", {}).values()]:
+        assert options[1]["tooltip"]
+
+
+def test_no_widget_can_hold_a_key_or_an_address_of_the_service() -> None:
+    """Widgets are saved in workflows and pictures."""
+    names = {name for node in NODE_CLASS_MAPPINGS.values() for name in node.INPUT_TYPES()["required"]}
+    assert not [name for name in names if any(word in name for word in ("key", "secret", "token", "base", "endpoint"))]
+
+
+def test_a_graph_may_end_at_submit() -> None:
+    """An output node, so that ComfyUI runs it without anything behind it."""
+    assert SUBMIT.OUTPUT_NODE is True
+
+
+def test_the_profile_of_another_machine_is_explained_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sentence lists what this machine has; an incomplete one says what to set."""
+    assert SUBMIT.VALIDATE_INPUTS(["local-manga"]) is True
+    assert POLL.VALIDATE_INPUTS([None]) is True
+    assert "it has: local, local-anime, local-manga" in SUBMIT.VALIDATE_INPUTS(["studio"])
+    monkeypatch.setenv("CARTOONIZE_CREATE_URL", "https://api.test/batch")
+    message = POLL.VALIDATE_INPUTS(["auto"])
+    assert "CARTOONIZE_RESULT_URL, CARTOONIZE_APP_KEY, CARTOONIZE_APP_SECRET not set" in message
+    assert "env" in SUBMIT.INPUT_TYPES()["required"]["profile"][0]
+
+
+# --- the main path ----------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_goes_through_all_three_nodes_with_no_account(host: StandInHost) -> None:
+    """Embedded service: images, list, mask, links and report fit each other; progress was shown."""
+    pictures = np.random.default_rng(1).random((2, 300, 280, 3), np.float32)
+    links = execute(IMAGE_TO_URL, images=pictures)[0]
+    answer = execute(SUBMIT, image_urls=links, profile="local-manga")
+    (task_id,) = answer["result"]
+    assert answer["ui"] == {"text": [task_id]}
+    images, singles, mask, result_urls, report = execute(POLL, task_id=task_id)
+    assert images.shape == (2, 300, 280, 3)
+    assert images.dtype == np.float32
+    assert [s.shape for s in singles] == [(1, 300, 280, 3)] * 2
+    assert np.array_equal(np.concatenate(singles), images)
+    assert mask.shape == (2, 300, 280)
+    assert not mask.any()
+    assert len(result_urls.splitlines()) == 2
+    entries = json.loads(report)["images"]
+    assert [(e["index"], e["task_id"], e["status"], e["width"]) for e in entries] == [
+        (0, task_id, "complete", 280),
+        (1, task_id, "complete", 280),
+    ]
+    assert host.bars[-1] == (1, 1)
+    assert any("complete" in text or "in progress" in text for text in host.texts)
+
+
+def test_a_list_of_mixed_sizes_is_one_submission(service: ScriptedService) -> None:
+    """ComfyUI hands a list as a list; never one paid task per item."""
+    links = execute(IMAGE_TO_URL, images=[batch(2), batch(1, 400, 300), batch(1, 300, 500)])[0]
+    execute(SUBMIT, image_urls=links)
+    assert [len(body["images"]) for body in service.submissions] == [4]  # type: ignore[arg-type]
+
+
+def test_pasted_links_and_lines_are_taken_as_they_are(service: ScriptedService) -> None:
+    """Blank lines and spaces around links are no links."""
+    execute(SUBMIT, image_urls="  https://images.test/a.png \n\n https://images.test/b.png\n", priority=9)
+    assert service.submissions == [
+        {"images": ["https://images.test/a.png", "https://images.test/b.png"], "priority": 9}
+    ]
+
+
+def test_grey_and_transparent_images_are_taken() -> None:
+    """One channel becomes grey, the fourth becomes the mask of the result."""
+    rgba = np.concatenate([batch(), np.zeros((1, 260, 300, 1), np.float32)], axis=3)
+    for images, masked in ((batch()[..., :1], 0.0), (rgba, 1.0)):
+        links = execute(IMAGE_TO_URL, images=images)[0]
+        result = execute(POLL, task_id=execute(SUBMIT, image_urls=links)["result"][0])
+        assert result[0].shape == (1, 260, 300, 3)
+        assert result[2].mean() == masked
+
+
+@pytest.mark.parametrize(
+    ("sizes", "shape"), [("match first", (3, 260, 300, 3)), ("pad", (3, 400, 320, 3)), ("list only", None)]
+)
+def test_mixed_result_sizes_never_raise(service: ScriptedService, sizes: str, shape: tuple[int, ...] | None) -> None:
+    """The batch follows the widget; the list keeps every picture's own size."""
+    service.sizes = [(300, 260), (320, 200), (100, 400)]
+    images, singles, mask, _, _ = execute(POLL, task_id=submitted(3), sizes=sizes)
+    assert [s.shape[1:3] for s in singles] == [(260, 300), (200, 320), (400, 100)]
+    if shape is None:
+        assert "connect image_list" in images.message
+        assert "connect image_list" in mask.message
+    else:
+        assert images.shape == shape
+        assert mask.shape == shape[:3]
+        assert mask.any() == (sizes == "pad")
+
+
+# --- how it waits -----------------------------------------------------------------------------------------------------
+
+
+def test_upload_and_submit_finish_in_their_first_step(service: ScriptedService) -> None:
+    """They never await: a sampler that is ready would take the loop between the nodes."""
+    for node, inputs in ((IMAGE_TO_URL, {"images": batch()}), (SUBMIT, {"image_urls": "https://images.test/a.png"})):
+        with pytest.raises(StopIteration):
+            _coroutine(node, **inputs).send(None)
+
+
+def test_polling_goes_on_while_the_loop_stands_still(service: ScriptedService) -> None:
+    """After its first step the work runs in its own thread; the loop may be blocked by a sampler for seconds."""
+    service.task_s = 0.4
+    task_id = submitted()
+
+    async def beside_a_sampler() -> float:
+        task = asyncio.ensure_future(_coroutine(POLL, task_id=task_id))
+        await asyncio.sleep(0)
+        time.sleep(1.5)  # the sampler
+        start = time.monotonic()
+        await task
+        return time.monotonic() - start
+
+    assert asyncio.run(beside_a_sampler()) < 0.5
+
+
+def _cancel_after(host: StandInHost, seconds: float) -> list[float]:
+    pressed: list[float] = []
+
+    def press() -> None:
+        pressed.append(time.monotonic())
+        host.interrupted = True
+
+    threading.Timer(seconds, press).start()
+    return pressed
+
+
+def test_cancel_while_waiting_takes_effect_at_once_and_the_task_goes_on(
+    host: StandInHost, service: ScriptedService
+) -> None:
+    """ComfyUI's own interrupt within 0.3 s; running again continues with the same task, no second submission."""
+    service.task_s = 2.0
+    task_id = submitted()
+    pressed = _cancel_after(host, 0.3)
+    with pytest.raises(Interrupt):
+        execute(POLL, task_id=task_id)
+    assert time.monotonic() - pressed[0] < 0.3
+    host.interrupted = False
+    assert execute(POLL, task_id=task_id)[0].shape == (1, 260, 300, 3)
+    assert len(service.submissions) == 1
+
+
+@pytest.mark.parametrize("node", [SUBMIT, POLL])
+def test_cancel_is_heard_while_a_request_hangs(
+    host: StandInHost, service: ScriptedService, node: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that accepts and says nothing: the node ends all the same."""
+    release = threading.Event()
+
+    def hang(argument: object) -> dict[str, object]:
+        release.wait(10)
+        return {"task_id": "late", "status": "6", "list": []}
+
+    monkeypatch.setattr(service, "create" if node is SUBMIT else "result", hang)
+    pressed = _cancel_after(host, 0.3)
+    with pytest.raises(Interrupt):
+        execute(node, **({"image_urls": "https://images.test/a.png"} if node is SUBMIT else {"task_id": "t"}))
+    assert time.monotonic() - pressed[0] < 0.3
+    release.set()
+
+
+def test_cancelled_error_never_leaves_a_node(service: ScriptedService) -> None:
+    """It would end ComfyUI's worker thread; the node turns it into the interrupt that ComfyUI knows."""
+    service.task_s = 5.0
+    task_id = submitted()
+
+    async def another_node_fails() -> None:
+        task = asyncio.ensure_future(_coroutine(POLL, task_id=task_id))
+        await asyncio.sleep(0.2)
+        task.cancel()
+        await task
+
+    with pytest.raises(Interrupt):
+        asyncio.run(another_node_fails())
+
+
+# --- bad input --------------------------------------------------------------------------------------------------------
+
+BAD_IMAGES = [
+    (batch(0), "fit", "the batch is empty"),
+    (batch()[0], "fit", r"shape \[260, 300, 3\]; an IMAGE is"),
+    (batch()[..., :2], "fit", r"image 1 has the shape \[260, 300, 2\]"),
+    (batch() * np.nan, "fit", "234000 values that are not numbers"),
+    (batch(1, 1, 1), "error", "1x1 pixels: each side must be at least 257"),
+    (batch(1, 3, 20000), "error", "20000x3 pixels: each side must be at least 257"),
+    (batch(1, 5000, 5000), "error", "5000x5000 pixels: each side must be at most 4999"),
+]
+
+
+@pytest.mark.parametrize(("images", "out_of_limits", "message"), BAD_IMAGES)
+def test_bad_images_are_refused_before_anything_is_sent(
+    service: ScriptedService, images: np.ndarray, out_of_limits: str, message: str
+) -> None:
+    """The value, the limit, and that nothing was sent."""
+    with pytest.raises(InputError, match=message):
+        execute(IMAGE_TO_URL, images=[images], out_of_limits=out_of_limits)
+    assert service.submissions == []
+
+
+@pytest.mark.parametrize(("height", "width", "words"), [(1, 1, "1x1 -> 257x257"), (3, 20000, "20000x3 -> 4999x1250")])
+def test_fit_says_what_it_changed(
+    host: StandInHost, service: ScriptedService, height: int, width: int, words: str
+) -> None:
+    """The status text of the node names both sizes."""
+    assert execute(IMAGE_TO_URL, images=batch(1, height, width))[0].startswith("http")
+    assert words in host.texts[-1]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"image_urls": ""}, "0 links"),
+        ({"image_urls": "\n".join(["https://images.test/a.png"] * 21)}, "21 links"),
+        ({"image_urls": "file:///etc/passwd"}, "must start with http"),
+        ({"image_urls": "https://images.test/a.png", "priority": 10}, "from 0 to 9, not 10"),
+        ({"image_urls": "https://images.test/a.png", "priority": "high"}, "from 0 to 9, not 'high'"),
+        ({"image_urls": "http://localhost/a.png"}, "on this machine"),
+    ],
+)
+def test_bad_submissions_are_refused_before_anything_is_sent(
+    service: ScriptedService, inputs: dict[str, Any], message: str
+) -> None:
+    """The value, the limit, and that nothing was sent."""
+    with pytest.raises(InputError, match=f"{message}.*Nothing was sent"):
+        execute(SUBMIT, **inputs)
+    assert service.submissions == []
+
+
+@pytest.mark.parametrize("task_id", ["", "../../etc", "two words"])
+def test_what_is_no_task_id_is_refused(task_id: str) -> None:
+    """An empty or impossible id tells where to get one."""
+    with pytest.raises(InputError, match="Connect Submit Cartoonize"):
+        execute(POLL, task_id=task_id)
+
+
+def test_a_result_that_never_comes_ends_with_its_task_id(service: ScriptedService) -> None:
+    """The deadline names the task and how to go on."""
+    service.task_s = 60
+    task_id = submitted()
+    with pytest.raises(DeadlineError, match=f"Task {task_id}: Not finished after 1 s.*Run again"):
+        execute(POLL, task_id=task_id, timeout=1)
+
+
+def test_a_server_that_stops_in_the_middle_is_an_error_with_the_task_id(
+    host: StandInHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its disappearance is shown while it lasts; in the end the error names the task and says how to go on."""
+    service = ScriptedService(task_s=60)
+    for name, value in service.environment.items():
+        monkeypatch.setenv(name, value)
+    with service.running():
+        task_id = submitted()
+    with pytest.raises(UnreachableError, match=f"Task {task_id}: .*Run again"):
+        execute(POLL, task_id=task_id, timeout=2)
+    assert any("Asking again" in text for text in host.texts)
+
+
+def test_a_wrong_key_pair_says_so(service: ScriptedService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And that nothing was charged."""
+    monkeypatch.setenv("CARTOONIZE_APP_SECRET", "wrong")
+    with pytest.raises(ServiceError, match="did not accept the key pair of profile 'env'.*nothing was charged"):
+        execute(SUBMIT, image_urls="https://images.test/a.png")
+
+
+def test_signed_links_are_shown_without_their_query(service: ScriptedService) -> None:
+    """The report is saved and shown; the links output keeps what is needed to fetch."""
+    _, _, _, result_urls, report = execute(POLL, task_id=submitted())
+    assert "signature=private" in result_urls
+    assert "private" not in report
