@@ -9,7 +9,7 @@ from ..utils.backend import open_host
 from ..utils.config import AUTO
 from ..utils.hosting.upload import FORMATS, Hosted, upload
 from ..utils.images import from_float
-from ..utils.monitor import Monitor
+from ..utils.monitor import Monitor, count
 from . import _comfy
 
 
@@ -72,7 +72,7 @@ class CartoonizeImageToURL:
                 monitor=monitor,
             )
             changes = [f"image {n}: {h.changes}" for n, h in enumerate(hosted, 1) if h.changes]
-            monitor.report(1, 1, "\n".join([f"{len(hosted)} images uploaded", *changes]))
+            monitor.report(1, 1, "\n".join([f"{count(len(hosted), 'image')} uploaded", *changes]))
             return hosted
 
         return ("\n".join(h.url for h in _comfy.run_at_once(work, "upload")),)

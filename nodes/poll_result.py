@@ -12,7 +12,7 @@ from ..utils.backend import connect
 from ..utils.batches import Batch, Sizes, make_batch, to_float
 from ..utils.config import AUTO
 from ..utils.images import from_float
-from ..utils.monitor import Monitor
+from ..utils.monitor import Monitor, count
 from ..utils.outcomes import OnFailure, collect, report, settle
 from ..utils.submission import lines
 from . import _comfy
@@ -122,7 +122,7 @@ class CartoonizePollResult:
                 OnFailure(_comfy.only(on_failure)),
                 None if spare is None else [from_float(a, f"original {n}") for n, a in enumerate(spare, 1)],
             )
-            monitor.report(1, 1, f"{len(pictures)} of {len(outcomes)} pictures")
+            monitor.report(1, 1, f"{len(pictures)} of {count(len(outcomes), 'picture')}")
             return _Finished(
                 batch=make_batch(pictures, Sizes(_comfy.only(sizes))),
                 singles=[to_float(picture)[None] for picture in pictures],  # HWC -> 1HWC

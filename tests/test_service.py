@@ -260,7 +260,7 @@ def test_kill_9_loses_no_accepted_picture_and_draws_none_twice_in_effect(tmp_pat
     """Killed three times in the middle of drawing, then left alone: every picture is done, once, in its place."""
     from cartoonize_pack.utils.service.pictures import PictureStore
 
-    task_id, base_url = "", ""
+    task_id = ""
     for life in range(4):
         with serve_child(tmp_path) as (child, base_url):
             if not task_id:

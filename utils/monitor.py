@@ -57,3 +57,8 @@ class Monitor:
     def sleep(self, seconds: float) -> None:
         """Sleep, waking at once on Cancel."""
         self._cancelled.wait(seconds)
+
+
+def count(number: int, noun: str) -> str:
+    """Return "1 image", "2 images" for status texts."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

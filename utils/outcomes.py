@@ -14,7 +14,7 @@ from .contract import ImageResult, Task, TaskStatus
 from .download import fetch
 from .errors import CartoonizeError, DeadlineError, InputError, TaskFailedError, UnreachableError
 from .images import MAX_RESULT_PIXELS, RESULT_FORMATS, Picture, decode
-from .monitor import Monitor
+from .monitor import Monitor, count
 from .redaction import redact
 from .tasks import watch
 from .threads import map_bounded
@@ -99,7 +99,7 @@ def _nothing_came(task_id: str, task: Task | None) -> str:
 
 def _download_all(backend: Backend, task: Task, monitor: Monitor, first: int) -> list[Outcome]:
     total = len(task.images)
-    monitor.report(0, total, f"task {task.task_id}: downloading {total} pictures")
+    monitor.report(0, total, f"task {task.task_id}: downloading {count(total, 'picture')}")
 
     def download(index: int) -> Outcome:
         outcome = _download(backend, task, index)

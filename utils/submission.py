@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from .backend import Backend
-from .monitor import Monitor
+from .monitor import Monitor, count
 
 _log = logging.getLogger(__name__)
 
@@ -21,10 +21,12 @@ def submit(backend: Backend, links: list[str], priority: int, monitor: Monitor) 
     The id is logged here, in the thread that received it: whoever pressed Cancel meanwhile finds it there.
     """
     backend.check_links(links)
-    monitor.report(0, 1, f"submitting {len(links)} images to profile {backend.profile.name!r}")
+    images = count(len(links), "image")
+    monitor.report(0, 1, f"submitting {images} to profile {backend.profile.name!r}")
     monitor.check()
     with backend.client() as client:
         task_id = client.create_task(links, priority)
-    _log.info("task %s: %d images accepted by profile %r", task_id, len(links), backend.profile.name)
-    monitor.report(1, 1, f"task {task_id}: {len(links)} images accepted by profile {backend.profile.name!r}")
+    accepted = f"task {task_id}: {images} accepted by profile {backend.profile.name!r}"
+    _log.info("%s", accepted)
+    monitor.report(1, 1, accepted)
     return task_id

@@ -31,4 +31,20 @@ class AwaitingStep(LocalWork):
         return (image,)
 
 
-NODE_CLASS_MAPPINGS = {"TestLocalWork": LocalWork, "TestAwaitingStep": AwaitingStep}
+class ImageList:
+    """Two batches as one ComfyUI list."""
+
+    CATEGORY = "tests"
+    RETURN_TYPES = ("IMAGE",)
+    OUTPUT_IS_LIST = (True,)
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"first": ("IMAGE",), "second": ("IMAGE",)}}
+
+    def run(self, first, second):
+        return ([first, second],)
+
+
+NODE_CLASS_MAPPINGS = {"TestLocalWork": LocalWork, "TestAwaitingStep": AwaitingStep, "TestImageList": ImageList}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..contract import Limits
 from ..errors import InputError
 from ..images import Encoded, Picture, encode
-from ..monitor import Monitor
+from ..monitor import Monitor, count
 from ..threads import map_bounded
 from . import ImageHost
 
@@ -36,7 +36,7 @@ def upload(
         msg = "There are no images: the batch is empty. Nothing was sent."
         raise InputError(msg)
     total = len(load)
-    monitor.report(0, 2 * total, f"encoding {total} images")
+    monitor.report(0, 2 * total, f"encoding {count(total, 'image')}")
 
     def encode_one(index: int) -> Encoded:
         encoded = encode(load[index](), fmt, limits, may_fit=may_fit, name=f"image {index + 1}")
@@ -45,7 +45,7 @@ def upload(
 
     def upload_one(encoded: Encoded) -> Hosted:
         hosted = Hosted(host.put(encoded.data, encoded.media_type), encoded.changes)
-        monitor.step(f"uploading {total} images")
+        monitor.step(f"uploading {count(total, 'image')}")
         return hosted
 
     encoded = map_bounded(encode_one, range(total), workers=PARALLEL, monitor=monitor)

@@ -1,0 +1,50 @@
+"""How long ComfyUI waits for the pack at its start: import time in fresh processes, beside what it has loaded anyway.
+
+python tests/benchmarks/bench_import.py [--runs N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+TESTS = Path(__file__).parents[1]
+HOST = "import asyncio, logging, numpy, PIL.Image, requests"  # loaded by ComfyUI before any pack
+SCRIPT = """
+import time
+{before}
+start = time.perf_counter()
+{measured}
+print(time.perf_counter() - start)
+"""
+
+
+def seconds(before: str, measured: str, runs: int) -> float:
+    """The median over fresh processes, after one that fills the file cache."""
+    script = SCRIPT.format(before=before, measured=measured)
+    times = [
+        float(subprocess.run([sys.executable, "-c", script], cwd=TESTS, capture_output=True, check=True).stdout)
+        for _ in range(runs + 1)
+    ]
+    return statistics.median(times[1:])
+
+
+def main() -> None:
+    """Print the medians and their ratios."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--runs", type=int, default=9)
+    runs = parser.parse_args().runs
+    host = seconds("", HOST, runs)
+    pack = seconds(f"{HOST}\nimport pack", "pack.load()", runs)
+    alone = seconds("import pack", "pack.load()", runs)
+    print(f"median of {runs} fresh processes")
+    print(f"what ComfyUI has loaded anyway (numpy, Pillow, requests)  {host * 1e3:7.1f} ms   1.00")
+    print(f"the pack after it                                         {pack * 1e3:7.1f} ms   {pack / host:.2f}")
+    print(f"the pack in a bare Python                                 {alone * 1e3:7.1f} ms   {alone / host:.2f}")
+
+
+if __name__ == "__main__":
+    main()

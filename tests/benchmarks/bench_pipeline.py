@@ -1,0 +1,123 @@
+"""20 pictures of 1024 square: upload, submit, poll against the floor of encoding, copying and decoding them.
+
+The service is a real HTTP server on loopback that answers at once, so what is measured is the pack's own work.
+
+    python tests/benchmarks/bench_pipeline.py [--images N] [--side PIXELS] [--runs N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import pack
+from scripted_service import ScriptedService
+
+pack.load()
+from cartoonize_pack.utils import config  # noqa: E402  # the pack has no import name before it is loaded
+from cartoonize_pack.utils.backend import connect, open_host  # noqa: E402
+from cartoonize_pack.utils.batches import Sizes, make_batch  # noqa: E402
+from cartoonize_pack.utils.hosting.upload import PARALLEL, upload  # noqa: E402
+from cartoonize_pack.utils.images import (  # noqa: E402
+    MAX_RESULT_PIXELS,
+    RESULT_FORMATS,
+    decode,
+    encode_png,
+    from_float,
+)
+from cartoonize_pack.utils.monitor import Monitor  # noqa: E402
+from cartoonize_pack.utils.outcomes import OnFailure, collect, settle  # noqa: E402
+from cartoonize_pack.utils.service.server import stop_embedded  # noqa: E402
+from cartoonize_pack.utils.submission import submit  # noqa: E402
+
+
+def pictures(count: int, side: int) -> np.ndarray:
+    """The bundled portrait at this size, slightly different each time, as an IMAGE batch [B,H,W,C]."""
+    with Image.open(pack.ROOT / "examples" / "portrait.jpg") as portrait:
+        square = np.asarray(portrait.resize((side, side), Image.Resampling.BICUBIC), np.float32) / 255
+    return np.stack([np.roll(square, 7 * i, axis=1) for i in range(count)])
+
+
+def floor_one(values: np.ndarray, copy: bytearray) -> np.ndarray:
+    """What cannot be left out for one picture: encode it, move the bytes there and back, decode it."""
+    data = encode_png(from_float(values))
+    copy[: len(data)] = data
+    return decode(bytes(copy[: len(data)]), RESULT_FORMATS, MAX_RESULT_PIXELS).rgb
+
+
+def floor(batch: np.ndarray, workers: int) -> np.ndarray:
+    """The floor for all pictures with so many threads, as one batch."""
+    buffers = [bytearray(4 * batch[0].size) for _ in range(len(batch))]
+    with ThreadPoolExecutor(workers) as pool:
+        return np.stack(list(pool.map(floor_one, batch, buffers))).astype(np.float32) / np.float32(255)
+
+
+def through_the_pack(batch: np.ndarray, settings: config.Config) -> np.ndarray:
+    """The three nodes' work, without ComfyUI."""
+    monitor = Monitor()
+    backend = connect(settings, "auto")
+    hosted = upload(
+        [partial(from_float, values) for values in batch],
+        open_host(settings, "auto"),
+        fmt="auto",
+        may_fit=True,
+        limits=backend.profile.limits,
+        monitor=monitor,
+    )
+    task_id = submit(backend, [h.url for h in hosted], 1, monitor)
+    outcomes = collect(backend, [task_id], timeout_s=60, monitor=monitor)
+    made = make_batch(settle(outcomes, OnFailure.ERROR, None), Sizes.MATCH_FIRST)
+    assert made is not None
+    assert made.images.shape == batch.shape
+    return made.images
+
+
+def median_s(work: Callable[[], object], runs: int) -> float:
+    """Median seconds after one warm-up."""
+    times = []
+    for _ in range(runs + 1):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[1:])
+
+
+def main() -> None:
+    """Print seconds and ratios."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--images", type=int, default=20)
+    parser.add_argument("--side", type=int, default=1024)
+    parser.add_argument("--runs", type=int, default=3)
+    options = parser.parse_args()
+    batch = pictures(options.images, options.side)
+    service = ScriptedService()
+    service.file = encode_png(from_float(batch[0]))
+    with tempfile.TemporaryDirectory() as home, service.running():
+        os.environ.update(service.environment, CARTOONIZE_HOME=home)
+        settings = config.load()
+        rows = {
+            "floor, one thread": median_s(lambda: floor(batch, 1), options.runs),
+            f"floor, {PARALLEL} threads": median_s(lambda: floor(batch, PARALLEL), options.runs),
+            "upload, submit, poll": median_s(lambda: through_the_pack(batch, settings), options.runs),
+        }
+        stop_embedded(Path(home))
+    parallel_floor = rows[f"floor, {PARALLEL} threads"]
+    print(f"{options.images} pictures of {options.side} square, median of {options.runs} runs, {os.cpu_count()} cores")
+    for name, seconds in rows.items():
+        print(f"{name:24} {seconds:7.2f} s   {seconds / parallel_floor:.2f}")
+
+
+if __name__ == "__main__":
+    main()

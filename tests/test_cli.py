@@ -1,0 +1,182 @@
+"""The command line: pictures, exit codes, errors without tracebacks."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cartoonize_pack.utils.cli import main
+from cartoonize_pack.utils.service.server import stop_embedded
+from PIL import Image
+from scripted_service import ScriptedService, png
+
+
+@pytest.fixture(autouse=True)
+def _stop_service() -> Iterator[None]:
+    yield
+    stop_embedded(Path(os.environ["CARTOONIZE_HOME"]))
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.png"
+    path.write_bytes(png(320, 400))
+    return path
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedService]:
+    service = ScriptedService()
+    for name, value in service.environment.items():
+        monkeypatch.setenv(name, value)
+    with service.running():
+        yield service
+
+
+def test_a_photo_becomes_a_cartoon_with_no_account(
+    photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Upload, submit, poll and save; the file's name is the output."""
+    monkeypatch.chdir(tmp_path)
+    assert main([str(photo), "--style", "manga"]) == 0
+    assert capsys.readouterr().out == "photo-manga.png\n"
+    with Image.open(tmp_path / "photo-manga.png") as result:
+        assert result.size == (320, 400)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "written"),
+    [
+        (["photo.png"], ["photo-cartoon.png"]),
+        (["photo.png", "-o", "out.jpg"], ["out.jpg"]),
+        (["photo.png", "-o", "folder"], ["folder/photo-cartoon.png"]),
+        (
+            ["photo.png", "other.png", "-o", "folder/deep"],
+            ["folder/deep/photo-cartoon.png", "folder/deep/other-cartoon.png"],
+        ),
+    ],
+)
+def test_results_go_where_they_are_wanted(
+    photo: Path, service: ScriptedService, monkeypatch: pytest.MonkeyPatch, arguments: list[str], written: list[str]
+) -> None:
+    """One submission for all photos; folders are made, the suffix decides the format."""
+    monkeypatch.chdir(photo.parent)
+    (photo.parent / "other.png").write_bytes(png(300, 300))
+    assert main(arguments) == 0
+    assert len(service.submissions) == 1
+    for name in written:
+        with Image.open(name) as image:
+            assert image.format == ("JPEG" if name.endswith(".jpg") else "PNG")
+
+
+def test_a_photo_is_read_upright_and_sent_without_metadata(
+    tmp_path: Path, service: ScriptedService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Orientation is applied; place, camera and comments stay at home."""
+    monkeypatch.chdir(tmp_path)
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "Secret Camera"
+    Image.new("RGB", (500, 300), "teal").save("photo.jpg", exif=exif, comment=b"private")
+    assert main(["photo.jpg"]) == 0
+    (sent,) = (Path(os.environ["CARTOONIZE_HOME"]) / "service" / "pictures").iterdir()
+    data = sent.read_bytes()
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.size == (300, 500)
+        assert not image.getexif()
+    assert b"Secret" not in data
+    assert b"private" not in data
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing.png"], "missing.png cannot be read: No such file"),
+        (["text.png"], "text.png is not a picture of the accepted kinds"),
+        (["photo.png", "--profile", "studio"], "no profile 'studio' on this machine"),
+        (["photo.png", "-o", "photo.png"], "written over another picture"),
+        (["photo.png", "sub/photo.png", "-o", "folder"], "written over another picture"),
+        (["photo.png", "text.png", "-o", "one.png"], "one file, but 2 photos"),
+        (["photo.png"] * 21, "21 photos were given"),
+        (["photo.png", "--priority", "12"], "from 0 to 9, not 12"),
+        (["photo.png", "-o", "text.png/out.png"], "cannot be written"),
+    ],
+)
+def test_what_goes_wrong_is_one_sentence_and_exit_code_1(
+    photo: Path,
+    service: ScriptedService,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    """On standard error, without a traceback."""
+    monkeypatch.chdir(photo.parent)
+    Path("text.png").write_text("no picture")
+    assert main(arguments) == 1
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: ")
+    assert message in captured.err
+    assert "Traceback" not in captured.err
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize("arguments", [[], ["photo.png", "--style", "oil"], ["serve", "--port", "x"]])
+def test_wrong_usage_is_exit_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """With the usage line."""
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: portrait-cartoonize" in capsys.readouterr().err
+
+
+def test_serve_refuses_to_run_without_a_key_pair(capsys: pytest.CaptureFixture[str]) -> None:
+    """There is no default key."""
+    assert main(["serve", "--port", "0"]) == 1
+    assert "Set CARTOONIZE_APP_KEY and CARTOONIZE_APP_SECRET" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_serve_stops_cleanly_on_signals(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    """It prints the addresses, and ends without a traceback."""
+    environment = {**os.environ, "CARTOONIZE_APP_KEY": "k", "CARTOONIZE_APP_SECRET": "s"}
+    child = subprocess.Popen(
+        [sys.executable, str(Path(__file__).parent / "serve_child.py"), "--port", "0"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    assert "anime: create http://127.0.0.1:" in child.stdout.readline()
+    child.send_signal(number)
+    _, errors = child.communicate(timeout=20)
+    assert child.returncode == code
+    assert "Traceback" not in errors
+
+
+def test_ctrl_c_ends_at_once(photo: Path, service: ScriptedService) -> None:
+    """Exit code 130 while a task is running, and no traceback."""
+    service.task_s = 60
+    script = "import sys, pack; pack.load(); from cartoonize_pack.utils.cli import main; sys.exit(main(sys.argv[1:]))"
+    child = subprocess.Popen(
+        [sys.executable, "-c", script, str(photo), "-o", str(photo.parent / "out.png")],
+        cwd=Path(__file__).parent,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    end = time.monotonic() + 20
+    while not service.polls and time.monotonic() < end:
+        time.sleep(0.05)
+    child.send_signal(signal.SIGINT)
+    start = time.monotonic()
+    _, errors = child.communicate(timeout=20)
+    assert child.returncode == 130
+    assert "Traceback" not in errors
+    assert time.monotonic() - start < 8
