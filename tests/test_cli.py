@@ -16,6 +16,7 @@ from cartoonize_pack.utils.cli import main
 from cartoonize_pack.utils.service.server import stop_embedded
 from PIL import Image
 from scripted_service import ScriptedService, png
+from serve_process import KEYS, serving
 
 
 @pytest.fixture(autouse=True)
@@ -144,21 +145,37 @@ def test_serve_refuses_to_run_without_a_key_pair(capsys: pytest.CaptureFixture[s
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_serve_stops_cleanly_on_signals(tmp_path: Path, number: signal.Signals, code: int) -> None:
-    """It prints the addresses, and ends without a traceback."""
-    environment = {**os.environ, "CARTOONIZE_APP_KEY": "k", "CARTOONIZE_APP_SECRET": "s"}
-    child = subprocess.Popen(
-        [sys.executable, str(Path(__file__).parent / "serve_child.py"), "--port", "0"],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert child.stdout is not None
-    assert "anime: create http://127.0.0.1:" in child.stdout.readline()
-    child.send_signal(number)
-    _, errors = child.communicate(timeout=20)
+    """It has printed its addresses, and ends without a traceback."""
+    with serving(tmp_path) as (child, _):
+        child.send_signal(number)
+        _, errors = child.communicate(timeout=20)
     assert child.returncode == code
     assert "Traceback" not in errors
+
+
+def test_the_service_of_another_machine_draws_too(photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two homes, as on two machines: one draws, one serves this one's pictures; each permits the other's address."""
+    home = Path(os.environ["CARTOONIZE_HOME"])
+    permitted = {"CARTOONIZE_ALLOW_HOSTS": "127.0.0.2,localhost"}
+    with (
+        serving(tmp_path / "studio", **permitted) as (_, studio),
+        serving(home, "--host", "127.0.0.2") as (_, pictures),
+    ):
+        studio = studio.replace("127.0.0.1", "localhost")
+        for name, value in {
+            "CREATE_URL": f"{studio}/v1/manga/batch",
+            "RESULT_URL": f"{studio}/v1/manga/result/{{task_id}}",
+            "APP_KEY": KEYS[0],
+            "APP_SECRET": KEYS[1],
+            "ALLOW_HTTP": "1",
+            "ALLOW_HOSTS": "localhost,127.0.0.2",
+            "HOST": "local",
+            "PUBLIC_URL": pictures,
+        }.items():
+            monkeypatch.setenv(f"CARTOONIZE_{name}", value)
+        assert main([str(photo), "-o", str(tmp_path / "out.png")]) == 0
+    with Image.open(tmp_path / "out.png") as result:
+        assert result.size == (320, 400)
 
 
 def test_ctrl_c_ends_at_once(photo: Path, service: ScriptedService) -> None:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +17,12 @@ import requests
 from cartoonize_pack.utils.config import Secret
 from cartoonize_pack.utils.download import Policy
 from cartoonize_pack.utils.errors import ConfigurationError
+from cartoonize_pack.utils.service.pictures import PictureStore
 from cartoonize_pack.utils.service.server import Options, Server
 from PIL import Image
 from scripted_service import png
+from serve_process import KEYS, serving
 
-KEYS = ("key", "secret")
 RESULT = re.compile(r"http://127\.0\.0\.1:\d+/files/[A-Za-z0-9_-]{43}\.png")
 
 
@@ -173,6 +170,14 @@ def test_bad_requests_are_refused_in_the_documented_shape(server: Server, body: 
     assert message in reply.json()["msg"]
 
 
+def test_an_expired_upload_is_named_as_such(server: Server) -> None:
+    """Not as a private address, which its link happens to be."""
+    link = hosted(server, png())
+    server.pictures.delete(link.rpartition("/")[2])
+    state = wait_for(server.base_url, submit(server.base_url, [link]))
+    assert "uploaded picture has expired" in state["list"][0]["reason"]
+
+
 def test_an_oversized_body_is_refused(server: Server) -> None:
     """A body over a megabyte is not read to its end."""
     reply = call("POST", f"{server.base_url}/v1/anime/batch", data=b" " * 1_100_000)
@@ -235,34 +240,11 @@ def test_stopping_frees_the_port_and_the_next_start_goes_on(tmp_path: Path) -> N
         second.stop()
 
 
-@contextmanager
-def serve_child(home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """`portrait-cartoonize serve` as a process of its own; yields it and its base address."""
-    environment = {
-        **os.environ,
-        "CARTOONIZE_HOME": str(home),
-        "CARTOONIZE_APP_KEY": KEYS[0],
-        "CARTOONIZE_APP_SECRET": KEYS[1],
-    }
-    command = [sys.executable, str(Path(__file__).parent / "serve_child.py"), "--port", "0", "--workers", "2"]
-    child = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-    try:
-        assert child.stdout is not None
-        line = child.stdout.readline()
-        yield child, re.search(r"create (http://[^/]+)/v1", line)[1]  # type: ignore[index]
-    finally:
-        child.kill()
-        child.wait()
-        child.stdout.close()  # type: ignore[union-attr]
-
-
 def test_kill_9_loses_no_accepted_picture_and_draws_none_twice_in_effect(tmp_path: Path) -> None:
     """Killed three times in the middle of drawing, then left alone: every picture is done, once, in its place."""
-    from cartoonize_pack.utils.service.pictures import PictureStore
-
     task_id = ""
     for life in range(4):
-        with serve_child(tmp_path) as (child, base_url):
+        with serving(tmp_path, "--workers", "2") as (child, base_url):
             if not task_id:
                 store = PictureStore(tmp_path / "service" / "pictures")
                 sizes = [(300 + 10 * i, 1000) for i in range(5)]

@@ -95,9 +95,13 @@ class Workers:
 
     def _input(self, link: str) -> Picture:
         # A picture that this store holds is read from it: its link may name a port of an earlier run.
-        own = self._pictures.path(urlsplit(link).path.rpartition("/")[2])
+        parts = urlsplit(link)
+        own = self._pictures.path(parts.path.rpartition("/")[2])
         if own is not None:
             data = own.read_bytes()
+        elif parts.hostname == "127.0.0.1" and parts.path.startswith("/files/"):
+            msg = "the uploaded picture has expired; run Image to URL again, for instance with another format"
+            raise InputError(msg)
         else:
             data = fetch(link, self._policy, max_bytes=self._limits.max_bytes, total_s=_FETCH_TOTAL_S)
         check_file(data, self._limits)

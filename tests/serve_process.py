@@ -1,0 +1,35 @@
+"""`portrait-cartoonize serve` as a process of its own, started and killed by tests."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+KEYS = ("key", "secret")
+
+
+@contextmanager
+def serving(home: Path, *arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Yield the process and its base address; it is killed at the end if it still runs."""
+    values = {
+        **os.environ,
+        "CARTOONIZE_HOME": str(home),
+        "CARTOONIZE_APP_KEY": KEYS[0],
+        "CARTOONIZE_APP_SECRET": KEYS[1],
+        **environment,
+    }
+    command = [sys.executable, str(Path(__file__).parent / "serve_child.py"), "--port", "0", *arguments]
+    child = subprocess.Popen(command, env=values, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    try:
+        found = re.search(r"create (http://[^/]+)/v1", child.stdout.readline())
+        assert found is not None, child.communicate()[1]
+        yield child, found[1]
+    finally:
+        child.kill()
+        child.communicate()
