@@ -9,6 +9,7 @@ from pathlib import Path
 import pack
 import pytest
 from pytest_httpserver import HTTPServer
+from scripted_service import ScriptedService
 
 pack.load()
 
@@ -28,3 +29,13 @@ def api(httpserver: HTTPServer) -> Iterator[HTTPServer]:
     yield httpserver
     httpserver.check()
     assert not httpserver.ordered_handlers, "expected requests that were never made"
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedService]:
+    """A counting service that is the default profile."""
+    service = ScriptedService()
+    for name, value in service.environment.items():
+        monkeypatch.setenv(name, value)
+    with service.running():
+        yield service

@@ -32,15 +32,6 @@ def photo(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedService]:
-    service = ScriptedService()
-    for name, value in service.environment.items():
-        monkeypatch.setenv(name, value)
-    with service.running():
-        yield service
-
-
 def test_a_photo_becomes_a_cartoon_with_no_account(
     photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

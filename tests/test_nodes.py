@@ -38,15 +38,6 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInHost]:
     stop_embedded(Path(os.environ["CARTOONIZE_HOME"]))
 
 
-@pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedService]:
-    service = ScriptedService()
-    for name, value in service.environment.items():
-        monkeypatch.setenv(name, value)
-    with service.running():
-        yield service
-
-
 def execute(node: type, **inputs: Any) -> Any:
     """Run a node as ComfyUI does with INPUT_IS_LIST; values that are lists already are given as they are."""
     return asyncio.run(_coroutine(node, **inputs))

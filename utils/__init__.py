@@ -5,8 +5,9 @@ Data flows one way, each arrow is one function:
     array -> encoded bytes -> hosted URL -> task id -> watch -> result URL -> bytes -> array
     images   images           hosting       client     tasks    outcomes      download  images
 
-errors    the error family          config    profiles, secrets, where state lives
+errors    the error family          config    profiles, secrets, state folder
 contract  the API as types (pure)   service   the embedded service that speaks the same API
 batches   pictures -> one batch     cli       the command `portrait-cartoonize`
 monitor   progress and Cancel       threads   work beside the caller, bounded and cancellable
+backend   names -> client, host     redaction what must not reach a log or an error
 """

@@ -55,10 +55,8 @@ def make_batch(pictures: Sequence[Picture], sizes: Sizes) -> Batch | None:
 def cropped_to(picture: Picture, width: int, height: int) -> Picture:
     """Return the picture filling width x height: scaled evenly, the overhang cut off on both sides."""
     scale = max(width / picture.width, height / picture.height)
-    scaled = picture.resized(max(width, round(picture.width * scale)), max(height, round(picture.height * scale)))
-    left, top = (scaled.width - width) // 2, (scaled.height - height) // 2
-    window = (slice(top, top + height), slice(left, left + width))
-    return Picture(scaled.rgb[window], None if scaled.alpha is None else scaled.alpha[window])
+    # The window is cut out before it is scaled: a long thin picture would fill the memory the other way round.
+    return picture.resized(width, height, window=(width / scale, height / scale))
 
 
 def padded_to(picture: Picture, width: int, height: int) -> Picture:

@@ -10,14 +10,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from .config_file import ProfileTable, read
 from .contract import Limits
 from .errors import ConfigurationError
 
 AUTO = "auto"
+ENV = "env"
 LOCAL_STYLES = {"local": "anime", "local-anime": "anime", "local-manga": "manga"}
 CONFIG_FILE = "config.toml"
 
@@ -79,6 +81,8 @@ class Config:
     def profile(self, name: str) -> Profile:
         """Return a profile ready for use; raises ConfigurationError saying exactly what to set and where."""
         wanted = self.default if name in ("", AUTO) else name
+        if wanted == ENV and ENV not in self.profiles:
+            _check_remote(Profile(ENV), self.home)
         if wanted not in self.profiles:
             msg = (
                 f"There is no profile {wanted!r} on this machine; it has: {', '.join(self.profiles)}. "
@@ -97,20 +101,17 @@ def load(home: Path | None = None, env: Mapping[str, str] | None = None) -> Conf
     Raises ConfigurationError naming the file and the key for a broken `config.toml`.
     """
     env = os.environ if env is None else env
-    home = Path(env["CARTOONIZE_HOME"]) if env.get("CARTOONIZE_HOME") else home or platform_home(env)
-    table = _read_toml(home / CONFIG_FILE)
+    home = Path(env["CARTOONIZE_HOME"]).expanduser() if env.get("CARTOONIZE_HOME") else home or platform_home(env)
+    file = read(home / CONFIG_FILE)
     profiles = {name: Profile(name, style=style, allow_http=True) for name, style in LOCAL_STYLES.items()}
-    for name, values in _table(table, "profiles", home).items():
-        if name in profiles or name in (AUTO, "env"):
-            msg = f"{home / CONFIG_FILE}: the profile name {name!r} is taken by the pack; choose another one."
+    for name in file.profiles:
+        if name in profiles or name in (AUTO, ENV):
+            msg = f"{file.path}: the profile name {name!r} is taken by the pack; choose another one."
             raise ConfigurationError(msg)
-        profiles[name] = _from_toml(name, values, home)
-    default = table.get("default_profile", "local")
-    if not isinstance(default, str):
-        msg = f"{home / CONFIG_FILE}: default_profile must be the name of a profile, not {default!r}."
-        raise ConfigurationError(msg)
+    profiles |= {name: _from_file(name, values) for name, values in file.profiles.items()}
+    default = file.default_profile or "local"
     if env.get("CARTOONIZE_CREATE_URL") or env.get("CARTOONIZE_RESULT_URL"):
-        profiles["env"], default = _from_env(env), "env"
+        profiles[ENV], default = _from_env(env), ENV
     profiles = {name: _with_env_permissions(profile, env) for name, profile in profiles.items()}
     return Config(home, profiles, default)
 
@@ -137,7 +138,7 @@ def ensure_home(home: Path) -> Path:
 
 
 def _check_remote(profile: Profile, home: Path) -> None:
-    if profile.name == "env":
+    if profile.name == ENV:
         where = "in the environment of ComfyUI"
         names = (
             "CARTOONIZE_CREATE_URL",
@@ -152,8 +153,8 @@ def _check_remote(profile: Profile, home: Path) -> None:
     missing = [name for name, value in zip(names, values, strict=True) if not value]
     problem = f"{', '.join(missing)} not set" if missing else ""
     for name, url in zip(names, (profile.create_url, profile.result_url), strict=False):
-        if url and urlsplit(url).scheme not in (("https", "http") if profile.allow_http else ("https",)):
-            problem = f"{name} must start with https:// (set CARTOONIZE_ALLOW_HTTP=1 or allow_http to permit http)"
+        if url and (problem_of_url := _url_problem(url, profile.allow_http)):
+            problem = f"{name} {problem_of_url}"
     if profile.result_url and "{task_id}" not in profile.result_url:
         problem = f"{names[1]} must contain {{task_id}}"
     if problem:
@@ -164,14 +165,34 @@ def _check_remote(profile: Profile, home: Path) -> None:
         raise ConfigurationError(msg)
 
 
+def _url_problem(url: str, allow_http: bool) -> str:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "is not an address"
+    if parts.scheme != "https" and not (allow_http and parts.scheme == "http"):
+        return "must start with https:// (set CARTOONIZE_ALLOW_HTTP=1 or allow_http to permit http)"
+    if not host or parts.username or parts.password:
+        return "must name a host, without user name or password"
+    return ""
+
+
 def _from_env(env: Mapping[str, str]) -> Profile:
     return Profile(
-        "env",
+        ENV,
         create_url=env.get("CARTOONIZE_CREATE_URL", ""),
         result_url=env.get("CARTOONIZE_RESULT_URL", ""),
         app_key=Secret(env.get("CARTOONIZE_APP_KEY", "")),
         app_secret=Secret(env.get("CARTOONIZE_APP_SECRET", "")),
     )
+
+
+def _from_file(name: str, values: ProfileTable) -> Profile:
+    known = dict(values)
+    known["app_key"] = Secret(str(known.get("app_key", "")))
+    known["app_secret"] = Secret(str(known.get("app_secret", "")))
+    return Profile(name, **known)  # type: ignore[arg-type]  # the file's reader has checked names and types
 
 
 def _with_env_permissions(profile: Profile, env: Mapping[str, str]) -> Profile:
@@ -183,69 +204,3 @@ def _with_env_permissions(profile: Profile, env: Mapping[str, str]) -> Profile:
         allow_http=profile.allow_http or env.get("CARTOONIZE_ALLOW_HTTP") == "1",
         allow_hosts=profile.allow_hosts + hosts,
     )
-
-
-_TOML_TYPES: Mapping[str, type] = {
-    "create_url": str, "result_url": str, "app_key": str, "app_secret": str, "host": str, "public_url": str,
-    "allow_http": bool, "allow_hosts": list, "send_priority": bool, "limits": dict,
-}  # fmt: skip
-
-
-def _from_toml(name: str, values: object, home: Path) -> Profile:
-    where = f"{home / CONFIG_FILE}: [profiles.{name}]"
-    if not isinstance(values, dict):
-        msg = f"{where} must be a table, not {values!r}."
-        raise ConfigurationError(msg)
-    for key, value in values.items():
-        if key not in _TOML_TYPES:
-            msg = f"{where} has the unknown key {key!r}; known are: {', '.join(_TOML_TYPES)}."
-            raise ConfigurationError(msg)
-        if not isinstance(value, _TOML_TYPES[key]):
-            msg = f"{where} {key} must be a {_TOML_TYPES[key].__name__}, not a {type(value).__name__}."
-            raise ConfigurationError(msg)
-    known = dict(values)
-    known["app_key"] = Secret(known.get("app_key", ""))
-    known["app_secret"] = Secret(known.get("app_secret", ""))
-    known["allow_hosts"] = tuple(str(host) for host in known.get("allow_hosts", ()))
-    known["limits"] = _limits(known.get("limits", {}), where)
-    return Profile(name, **known)
-
-
-def _limits(values: Mapping[str, object], where: str) -> Limits:
-    known = {f.name: f.default for f in fields(Limits)}
-    for key, value in values.items():
-        if key not in known or type(value) is not type(known[key]) or isinstance(value, tuple):
-            msg = f"{where} limits: {key} = {value!r} is not known; known are: {', '.join(known)}."
-            raise ConfigurationError(msg)
-    return replace(Limits(), **values)  # type: ignore[arg-type]  # names and types were checked above
-
-
-def _table(parent: Mapping[str, object], key: str, home: Path) -> Mapping[str, object]:
-    value = parent.get(key, {})
-    if not isinstance(value, dict):
-        msg = f"{home / CONFIG_FILE}: [{key}] must be a table, not {value!r}."
-        raise ConfigurationError(msg)
-    return value
-
-
-def _read_toml(path: Path) -> Mapping[str, object]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"{path} cannot be read: {error}."
-        raise ConfigurationError(msg) from error
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        try:
-            import tomli as tomllib
-        except ImportError as error:
-            msg = f"Python 3.10 reads {path} with the package tomli: pip install tomli."
-            raise ConfigurationError(msg) from error
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        msg = f"{path} is not valid TOML: {error}."
-        raise ConfigurationError(msg) from error

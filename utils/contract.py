@@ -16,6 +16,7 @@ from typing import NoReturn
 from urllib.parse import urlsplit
 
 from .errors import ContractError, InputError, ServiceError
+from .redaction import redact
 
 TASK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:~-]{0,199}")
 LONGEST_LINK = 8192
@@ -94,9 +95,9 @@ def check_link(link: str) -> str:
     try:
         parts = urlsplit(link)
         host, userinfo, _ = parts.hostname, parts.username or parts.password, parts.port
-    except ValueError as error:
-        msg = f"Not a usable link: {_shown(link)} ({error})."
-        raise InputError(msg) from error
+    except ValueError:
+        msg = f"Not a usable link: {_shown(link)}: its host or port cannot be read."
+        raise InputError(msg) from None  # the library's text quotes the link, which may hold a password
     problem = ""
     if parts.scheme not in ("http", "https") or not host:
         problem = "a link must start with http:// or https:// and name a host"
@@ -221,7 +222,7 @@ def _integer(value: object, field: str) -> int:
 def _seconds(value: object, field: str) -> float | None:
     if value is None or value == "":
         return None
-    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+    if isinstance(value, (int, float, str)) and not isinstance(value, bool) and "_" not in str(value):
         try:
             seconds = float(value)
         except (ValueError, OverflowError):
@@ -232,7 +233,8 @@ def _seconds(value: object, field: str) -> float | None:
 
 
 def _text(value: object) -> str:
-    return "" if value is None else str(value)[:500]
+    text = "" if value is None else str(value)[:500]
+    return text.encode("utf-8", "replace").decode()  # JSON may hold half a surrogate pair, which no report can
 
 
 def _break(field: str, value: object, expected: str) -> NoReturn:
@@ -241,5 +243,5 @@ def _break(field: str, value: object, expected: str) -> NoReturn:
 
 
 def _shown(value: object, longest: int = 80) -> str:
-    text = repr(value)
+    text = redact(repr(value))
     return text if len(text) <= longest else text[:longest] + "…"

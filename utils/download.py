@@ -12,6 +12,7 @@ import requests
 from urllib3.exceptions import HTTPError as TransportError
 
 from .errors import InputError, UnreachableError
+from .redaction import redact
 
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 30.0
@@ -63,8 +64,12 @@ def fetch(url: str, policy: Policy, *, max_bytes: int, total_s: float) -> bytes:
 
 def check_address(url: str, policy: Policy) -> None:
     """Raise InputError unless the policy allows the URL; resolves the host and looks at every address it has."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        msg = f"{_name(url)} is not fetched: its host or port cannot be read."
+        raise InputError(msg) from None
     if parts.scheme not in ("http", "https") or not host or parts.username or parts.password:
         msg = f"{_name(url)} is not fetched: only http(s) addresses without user name or password are."
         raise InputError(msg)
@@ -73,7 +78,7 @@ def check_address(url: str, policy: Policy) -> None:
     if parts.scheme == "http" and not policy.allow_http:
         msg = f"{_name(url)} is not fetched: it is not encrypted. Allow it with CARTOONIZE_ALLOW_HTTP=1."
         raise InputError(msg)
-    for address in _resolve(host, parts.port or (443 if parts.scheme == "https" else 80)):
+    for address in _resolve(host, port or (443 if parts.scheme == "https" else 80)):
         if not is_public(address):
             msg = f"{host} is not fetched: {address} is a private address. Allow it with CARTOONIZE_ALLOW_HOSTS={host}."
             raise InputError(msg)
@@ -144,5 +149,6 @@ def _is_own(url: str, policy: Policy) -> bool:
 
 
 def _name(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname or '?'}{parts.path[:60]}"
+    """Return the URL for people: without its query, cut where it gets long."""
+    text = redact(url.encode("utf-8", "replace").decode()).removesuffix("?…")
+    return text if len(text) <= 100 else text[:100] + "…"

@@ -39,13 +39,19 @@ class Picture:
         """Height in pixels."""
         return int(self.rgb.shape[0])
 
-    def resized(self, width: int, height: int) -> Picture:
-        """Return the picture at another size in pixels: Lanczos, so that lines stay sharp both ways."""
+    def resized(self, width: int, height: int, window: tuple[float, float] | None = None) -> Picture:
+        """Return the picture, or its centred window of (width, height), at another size in pixels.
+
+        Lanczos, so that lines stay sharp both ways.
+        """
         if (width, height) == (self.width, self.height):
             return self
+        window_width, window_height = window or (self.width, self.height)
+        left, top = math.floor((self.width - window_width) / 2), math.floor((self.height - window_height) / 2)
+        box = (left, top, min(left + window_width, self.width), min(top + window_height, self.height))
+        size, kernel = (width, height), Image.Resampling.LANCZOS
         layers = [self.rgb] if self.alpha is None else [self.rgb, self.alpha]
-        scaled = [np.asarray(Image.fromarray(a).resize((width, height), Image.Resampling.LANCZOS)) for a in layers]
-        return Picture(*scaled)
+        return Picture(*(np.asarray(Image.fromarray(layer).resize(size, kernel, box)) for layer in layers))
 
 
 @dataclass(frozen=True)
@@ -109,8 +115,7 @@ def decode(data: bytes, formats: tuple[str, ...], max_pixels: int, name: str = "
     try:
         with Image.open(io.BytesIO(data), formats=formats) as image:
             image.load()
-            upright = ImageOps.exif_transpose(image)
-            return _to_picture(upright)
+            return _to_picture(_upright(image))
     except _DAMAGED as error:
         msg = f"{name} is damaged or cut short: {error}."
         raise InputError(msg) from error
@@ -163,9 +168,10 @@ def encode(picture: Picture, fmt: str, limits: Limits, *, may_fit: bool, name: s
                 "Set out_of_limits to 'fit', or format to 'auto'. Nothing was sent."
             )
             raise InputError(msg)
-        fitted = _shrunk(fitted, limits.max_bytes / len(data), limits)
+        fitted = _shrunk(fitted, limits.max_bytes / len(data), limits, name)
         data, media_type = _encode_smallest(fitted, fmt, limits.max_bytes)
-        changes = f"{picture.width}x{picture.height} -> {fitted.width}x{fitted.height}"
+        padding = " with padding" if changes.endswith("padding") else ""
+        changes = f"{picture.width}x{picture.height} -> {fitted.width}x{fitted.height}{padding}"
     return Encoded(data, media_type, fitted.width, fitted.height, changes)
 
 
@@ -193,6 +199,13 @@ def over_white(picture: Picture) -> NDArray[np.uint8]:
     return blended.astype(np.uint8)
 
 
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except _DAMAGED:  # broken metadata of a picture that has been decoded whole
+        return image
+
+
 def _encode_smallest(picture: Picture, fmt: str, max_bytes: int) -> tuple[bytes, str]:
     if fmt != "jpeg":
         data = encode_png(picture)
@@ -201,11 +214,13 @@ def _encode_smallest(picture: Picture, fmt: str, max_bytes: int) -> tuple[bytes,
     return encode_jpeg(picture), "image/jpeg"
 
 
-def _shrunk(picture: Picture, byte_ratio: float, limits: Limits) -> Picture:
+def _shrunk(picture: Picture, byte_ratio: float, limits: Limits, name: str) -> Picture:
     scale = max(0.5, 0.95 * math.sqrt(byte_ratio))  # bytes grow with the area; 5 % off, so that the loop ends soon
     width, height = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
-    if min(width, height) < limits.min_side:
-        msg = f"A picture of {picture.width}x{picture.height} pixels cannot be brought under {limits.max_bytes} bytes."
+    least = math.ceil(max(width, height) / limits.max_aspect)  # rounding must not leave the aspect limit
+    width, height = max(width, least), max(height, least)
+    if min(width, height) < limits.min_side or width * height >= picture.width * picture.height:
+        msg = f"{name} ({picture.width}x{picture.height} pixels) cannot be brought under {limits.max_bytes} bytes."
         raise InputError(msg)
     return picture.resized(width, height)
 

@@ -159,9 +159,12 @@ def _with_originals(outcomes: Sequence[Outcome], originals: Sequence[Picture]) -
 
 def _describe(failed: Sequence[Outcome], total: int) -> str:
     lines = [f"image {o.index + 1} (task {o.task_id}): {o.status}: {o.reason}" for o in failed]
+    rest = (
+        "\nThe others are kept by the service: set on_failure to 'skip' or 'original' in Poll Result and run again; "
+        "nothing is charged for that."
+    )
     return (
-        f"{len(failed)} of {total} images have no result:\n" + "\n".join(lines) + "\nThe others are kept by the "
-        "service: set on_failure to 'skip' or 'original' in Poll Result and run again; nothing is charged for that."
+        f"{len(failed)} of {total} images have no result:\n" + "\n".join(lines) + (rest if len(failed) < total else "")
     )
 
 

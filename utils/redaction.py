@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import re
 
-_URL = re.compile(r"(?P<scheme>\bhttps?://)(?:[^\s/@'\"<>]*@)?(?P<rest>[^\s?#'\"<>]*)(?P<query>[?#][^\s'\"<>]*)?", re.I)
-_AUTHORIZATION = re.compile(r"\b(Basic|Bearer)\s+[A-Za-z0-9+/=._~-]{8,}")
+_URL = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)(?P<rest>[^\s\"<>?#]*)(?P<query>[?#][^\s\"<>]*)?", re.IGNORECASE)
+_AUTHORIZATION = re.compile(r"\b(Basic|Bearer)\s+[A-Za-z0-9+/=._~-]{8,}", re.IGNORECASE)
 
 
 def redact(text: str) -> str:
     """Return the text without user names, passwords and queries of URLs, and without Authorization values."""
-    text = _URL.sub(lambda m: m["scheme"] + m["rest"] + ("?…" if m["query"] else ""), text)
-    return _AUTHORIZATION.sub(r"\1 …", text)
+    return _AUTHORIZATION.sub(r"\1 …", _URL.sub(_without_secrets, text))
+
+
+def _without_secrets(url: re.Match[str]) -> str:
+    userinfo, _, rest = url["rest"].rpartition("@")
+    authority = url["rest"].partition("/")[0]
+    # A slash before the @ makes it part of the path, unless what stands first is no host:port but user:password.
+    if "/" in userinfo and re.fullmatch(r"[^:]*(:[0-9]*)?|\[.*", authority):
+        rest = url["rest"]
+    quote = "'" if (url["query"] or "").endswith("'") else ""
+    return url["scheme"] + rest + (f"?…{quote}" if url["query"] else "")

@@ -12,7 +12,7 @@ from .errors import DeadlineError, UnreachableError
 MIN_WAIT_S = 0.5
 MAX_WAIT_S = 30.0
 DEFAULT_WAIT_S = 2.0  # when the service names no wait_time
-PATIENCE_S = 120.0  # without any answer; outages of a minute are common, longer ones rarely end soon
+PATIENCE_S = 120.0  # from the first failure in a row; outages of a minute are common, longer ones rarely end soon
 
 
 def watch(
@@ -29,9 +29,9 @@ def watch(
 
     Asks again after the service's `wait_time`, clamped to 0.5..30 s and lengthened by the jitter (never shortened).
     Trouble in transport is reported and answered by longer waits. Raises DeadlineError after `timeout_s`, the last
-    UnreachableError when two minutes brought no answer at all, and whatever `check_cancel` raises at any wait.
+    UnreachableError when trouble lasted two minutes or to the end, and whatever `check_cancel` raises at any wait.
     """
-    start = last_answer = clock()
+    start = trouble_since = clock()
     failures = 0
     state = "no answer yet"
     while True:
@@ -40,12 +40,14 @@ def watch(
             task = fetch()
         except UnreachableError as error:
             failures += 1
-            wait_s = error.retry_after_s if error.retry_after_s is not None else backoff_s(failures)
-            if clock() - last_answer >= min(PATIENCE_S, timeout_s):
+            if failures == 1:
+                trouble_since = clock()
+            if clock() - trouble_since >= PATIENCE_S or clock() - start >= timeout_s:
                 raise
+            wait_s = error.retry_after_s if error.retry_after_s is not None else backoff_s(failures)
             on_trouble(error, clamp_s(wait_s))
         else:
-            failures, last_answer = 0, clock()
+            failures = 0
             state = task.status_words
             yield task
             if task.status.is_final:

@@ -44,6 +44,7 @@ def map_bounded(work: Callable[[T], R], items: Sequence[T], *, workers: int, mon
     for item in items:
         while len(running) >= workers:
             running = _wait(running, monitor)
+        monitor.check()
         futures.append(start(lambda item=item: work(item), "batch"))  # type: ignore[misc]
         running.add(futures[-1])
     while running:

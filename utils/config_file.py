@@ -1,0 +1,104 @@
+"""`config.toml`: read, checked key by key, and handed on; nothing here knows what a profile means."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+from .contract import Limits
+from .errors import ConfigurationError
+
+ProfileTable = Mapping[str, object]
+_TYPES: Mapping[str, type] = {
+    "create_url": str, "result_url": str, "app_key": str, "app_secret": str, "host": str, "public_url": str,
+    "allow_http": bool, "allow_hosts": list, "send_priority": bool, "limits": dict,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ConfigFile:
+    """What the file says; the values of its profiles have the types of the profile's fields, keys are still plain."""
+
+    path: Path
+    profiles: Mapping[str, ProfileTable]
+    default_profile: str | None
+
+
+def read(path: Path) -> ConfigFile:
+    """Return what the file says, nothing if there is none; raises ConfigurationError naming the file and the key."""
+    table = _load(path)
+    if unknown := set(table) - {"profiles", "default_profile"}:
+        msg = f"{path} has the unknown key {sorted(unknown)[0]!r}; known are: default_profile, profiles."
+        raise ConfigurationError(msg)
+    profiles, default = table.get("profiles", {}), table.get("default_profile")
+    if not isinstance(profiles, dict):
+        msg = f"{path}: [profiles] must be a table of tables."
+        raise ConfigurationError(msg)
+    if default is not None and not isinstance(default, str):
+        msg = f"{path}: default_profile must be the name of a profile, not {default!r}."
+        raise ConfigurationError(msg)
+    checked = {name: _checked(values, f"{path}: [profiles.{name}]") for name, values in profiles.items()}
+    return ConfigFile(path, checked, default)
+
+
+def _checked(values: object, where: str) -> ProfileTable:
+    if not isinstance(values, dict):
+        msg = f"{where} must be a table: write [profiles.NAME] above its keys."
+        raise ConfigurationError(msg)
+    for key, value in values.items():
+        if key not in _TYPES:
+            msg = f"{where} has the unknown key {key!r}; known are: {', '.join(_TYPES)}."
+            raise ConfigurationError(msg)
+        if not isinstance(value, _TYPES[key]):
+            msg = f"{where} {key} must be a {_TYPES[key].__name__}, not a {type(value).__name__}."
+            raise ConfigurationError(msg)
+    hosts = values.get("allow_hosts", [])
+    if not all(isinstance(host, str) for host in hosts):
+        msg = f"{where} allow_hosts must be a list of host names."
+        raise ConfigurationError(msg)
+    return {**values, "allow_hosts": tuple(hosts), "limits": _limits(values.get("limits", {}), where)}
+
+
+def _limits(values: Mapping[str, object], where: str) -> Limits:
+    known = {f.name: f.default for f in fields(Limits) if not isinstance(f.default, tuple)}
+    numbers: dict[str, float] = {}
+    for key, value in values.items():
+        if key not in known:
+            msg = f"{where} limits has the unknown key {key!r}; known are: {', '.join(known)}."
+            raise ConfigurationError(msg)
+        kinds = (int, float) if isinstance(known[key], float) else (int,)
+        if isinstance(value, bool) or not isinstance(value, kinds) or not 0 <= value < math.inf:
+            msg = f"{where} limits {key} must be a number, not {value!r}."
+            raise ConfigurationError(msg)
+        numbers[key] = value
+    limits = replace(Limits(), **numbers)  # type: ignore[arg-type]  # names and types were checked above
+    if limits.min_side > limits.max_side or limits.min_priority > limits.max_priority or limits.max_aspect < 1:
+        msg = f"{where} limits: nothing can be within them."
+        raise ConfigurationError(msg)
+    return limits
+
+
+def _load(path: Path) -> Mapping[str, object]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # Windows editors put a mark first
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path} cannot be read: {error}."
+        raise ConfigurationError(msg) from error
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        try:
+            import tomli as tomllib
+        except ImportError as error:
+            msg = f"Python 3.10 reads {path} with the package tomli: pip install tomli."
+            raise ConfigurationError(msg) from error
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        msg = f"{path} is not valid TOML: {error}."
+        raise ConfigurationError(msg) from error
