@@ -133,12 +133,8 @@ class _Watched(Generic[R]):
         if _cancel_pressed():
             self.cancel()
             raise _interrupt()
-        progress = self._monitor.progress
-        if progress == self._shown:
-            return
-        self._shown = progress
         try:
-            self._show(progress)
+            self._draw()
         except BaseException:  # drawing progress is where ComfyUI raises its interrupt, too
             self.cancel()
             raise
@@ -149,9 +145,21 @@ class _Watched(Generic[R]):
         _log.info("Cancelled. %s. Run again to continue.", self._monitor.progress.text or "Nothing was sent")
 
     def result(self) -> R:
-        """Return the result of finished work, or raise its error."""
-        self.look()
-        return self.future.result()
+        """Return the result of finished work, or raise its error.
+
+        A result that is there is handed on even if Cancel was pressed meanwhile: ComfyUI keeps it, and it may have
+        cost money.
+        """
+        result = self.future.result()
+        if not _cancel_pressed():
+            self._draw()
+        return result
+
+    def _draw(self) -> None:
+        progress = self._monitor.progress
+        if progress != self._shown:
+            self._shown = progress
+            self._show(progress)
 
 
 def _cancel_pressed() -> bool:

@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 from cartoonize_pack import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
+from cartoonize_pack.nodes._comfy import run_at_once
 from cartoonize_pack.utils.errors import DeadlineError, InputError, ServiceError, UnreachableError
+from cartoonize_pack.utils.monitor import Monitor
 from cartoonize_pack.utils.service.server import stop_embedded
 from scripted_service import ScriptedService
 from stand_in_host import Interrupt, StandInHost
@@ -255,6 +257,16 @@ def test_cancel_is_heard_while_a_request_hangs(
         execute(node, **({"image_urls": "https://images.test/a.png"} if node is SUBMIT else {"task_id": "t"}))
     assert time.monotonic() - pressed[0] < HEARD_S
     release.set()
+
+
+def test_a_task_id_that_arrives_with_cancel_is_kept(host: StandInHost) -> None:
+    """It may have cost money: ComfyUI gets it, and stops at the next node by itself."""
+
+    def accepted_just_as_cancel_is_pressed(monitor: Monitor) -> str:
+        host.interrupted = True
+        return "task-1"
+
+    assert run_at_once(accepted_just_as_cancel_is_pressed, "submit") == "task-1"
 
 
 def test_cancelled_error_never_leaves_a_node(service: ScriptedService) -> None:
