@@ -21,7 +21,7 @@ from ..utils.threads import start
 
 CATEGORY = "image/cartoonize"
 R = TypeVar("R")
-_SLICE_S = 0.1  # how long a wait may be deaf to Cancel
+_SLICE_S = 0.05  # how long a wait may be deaf to Cancel
 _STATE_FOLDER = "portrait_cartoonize"
 _log = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ from stand_in_host import Interrupt, StandInHost
 IMAGE_TO_URL, SUBMIT, POLL = (
     NODE_CLASS_MAPPINGS[f"Cartoonize{name}"] for name in ("ImageToURL", "Submit", "PollResult")
 )
-HEARD_S = 1.0  # a wait looks for Cancel every 0.1 s; the rest is for a busy machine
+HEARD_S = 1.0  # a wait looks for Cancel every 0.05 s; the rest is for a busy machine
 DEFAULTS: dict[type, dict[str, Any]] = {
     IMAGE_TO_URL: {"host": "auto", "format": "auto", "out_of_limits": "fit"},
     SUBMIT: {"priority": 1, "profile": "auto", "variation": 0},

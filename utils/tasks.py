@@ -23,7 +23,7 @@ def watch(
     sleep: Callable[[float], None] = time.sleep,
     check_cancel: Callable[[], None] = lambda: None,
     on_trouble: Callable[[UnreachableError, float], None] = lambda error, wait_s: None,
-    jitter: Callable[[], float] = lambda: random.uniform(1.0, 1.1),
+    jitter: Callable[[], float] = lambda: random.uniform(1.0, 1.05),
 ) -> Iterator[Task]:
     """Yield every state of a task until its final one.
 
