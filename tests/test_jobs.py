@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,10 +44,11 @@ def test_higher_priority_comes_first_and_then_first_come_first_served(table: Job
 def test_a_claimed_picture_is_not_handed_out_again_while_its_lease_lives(table: JobTable, clock: Clock) -> None:
     """The lease protects; after it ran out somebody else gets the picture; renewing keeps it."""
     table.accept("anime", ["x"], 1)
-    assert table.claim("one") is not None
+    claim = table.claim("one")
+    assert claim is not None
     clock.now += jobs.LEASE_S - 0.1
     assert table.claim("two") is None
-    table.renew("one")
+    table.renew([claim])
     clock.now += jobs.LEASE_S - 0.1
     assert table.claim("two") is None
     clock.now += 0.2
@@ -80,6 +82,33 @@ def test_a_picture_that_kills_its_worker_is_given_up(table: JobTable, clock: Clo
     assert state is not None
     assert state.status is TaskStatus.FAILED
     assert "3 times" in state.images[0].reason
+
+
+def test_a_late_renewal_does_not_touch_what_others_hold(table: JobTable, clock: Clock) -> None:
+    """A lease is lengthened for its own claim only."""
+    table.accept("anime", ["x"], 1)
+    late = table.claim("one")
+    clock.now += jobs.LEASE_S + 1
+    table.claim("two")
+    clock.now += jobs.LEASE_S - 0.1
+    assert late is not None
+    table.renew([late])
+    clock.now += 0.2
+    assert table.claim("three") is not None
+
+
+def test_a_failed_write_leaves_the_table_usable(tmp_path: Path) -> None:
+    """A full disk is an error of that call, not of all that follow."""
+    table = JobTable(tmp_path / "jobs.sqlite3")
+    table._db.execute("PRAGMA max_page_count = 12")
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        table.accept("anime", ["x" * 8000] * 20, 1)
+    table._db.execute("PRAGMA max_page_count = 4000")
+    task_id = table.accept("anime", ["x"], 1)
+    state = table.state(task_id, 1)
+    table.close()
+    assert state is not None
+    assert len(state.images) == 1
 
 
 def test_released_work_is_free_at_once_and_costs_no_attempt(table: JobTable) -> None:

@@ -221,6 +221,35 @@ def test_the_loop_answers_while_pictures_are_drawn(server: Server) -> None:
     assert "2" in states
 
 
+def _unusable(home: Path, how: str) -> None:
+    if how == "a file in the way":
+        (home / "service").write_text("not a folder")
+    elif how == "damaged table":
+        (home / "service").mkdir()
+        (home / "service" / "jobs.sqlite3").write_bytes(b"no database" * 1000)
+
+
+@pytest.mark.parametrize("how", ["a file in the way", "damaged table"])
+def test_an_unusable_state_folder_is_an_error_before_anything_is_sent(tmp_path: Path, how: str) -> None:
+    """It names the folder and what to do."""
+    _unusable(tmp_path, how)
+    with pytest.raises(ConfigurationError, match="cannot use its folder .*service.*Nothing was sent"):
+        Server(Options(tmp_path))
+
+
+def test_a_full_disk_is_refused_and_passes(server: Server) -> None:
+    """While the table cannot be written nothing is accepted, and the answer says so; afterwards all goes on."""
+    table = server._jobs
+    link = hosted(server, png())
+    table._db.execute("PRAGMA max_page_count = 12")
+    body = {"images": [link + "?" + "x" * 8000] * 20, "priority": 1}
+    reply = call("POST", f"{server.base_url}/v1/anime/batch", json=body)
+    assert (reply.status_code, reply.json()["code"]) == (503, 503)
+    assert "nothing was accepted" in reply.json()["msg"]
+    table._db.execute("PRAGMA max_page_count = 100000")
+    assert wait_for(server.base_url, submit(server.base_url, [link]))["status"] == "3"
+
+
 def test_stopping_frees_the_port_and_the_next_start_goes_on(tmp_path: Path) -> None:
     """Accepted work survives a clean stop, and two servers cannot listen on one port."""
     first = Server(Options(tmp_path, app_key=Secret("key"), app_secret=Secret("secret")))

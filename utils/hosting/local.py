@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from ..errors import ConfigurationError
 from ..service.pictures import PictureStore
 
 UPLOAD_LIFETIME_S = 24 * 3600.0
@@ -17,8 +18,13 @@ class LocalHost:
         self._base_url = base_url.rstrip("/")
 
     def put(self, data: bytes, media_type: str) -> str:
-        """Keep the bytes for a day and return their URL."""
-        return f"{self._base_url}/files/{self._store.put(data, media_type, UPLOAD_LIFETIME_S)}"
+        """Keep the bytes for a day and return their URL; raises ConfigurationError when they cannot be written."""
+        try:
+            name = self._store.put(data, media_type, UPLOAD_LIFETIME_S)
+        except OSError as error:
+            msg = f"The picture store cannot be written: {error}. Nothing was sent."
+            raise ConfigurationError(msg) from error
+        return f"{self._base_url}/files/{name}"
 
     def delete(self, url: str) -> None:
         """Remove a picture."""

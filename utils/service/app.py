@@ -11,7 +11,9 @@ import asyncio
 import base64
 import hmac
 import json
+import logging
 import re
+import sqlite3
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -32,6 +34,7 @@ _IMAGE_STATUS = {
     "done": TaskStatus.COMPLETE,
     "failed": TaskStatus.FAILED,
 }
+_log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -72,6 +75,9 @@ class Service:
             return await handler(request)
         except web.HTTPException as error:
             return refusal(error.status, error.reason)
+        except (sqlite3.Error, OSError) as error:
+            _log.warning("the embedded service cannot use its state folder: %s", error)
+            return refusal(503, f"nothing was accepted: the state folder cannot be used ({error})")
 
     async def _create(self, request: web.Request) -> web.Response:
         try:

@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from ..contract import TaskStatus
 
 LEASE_S = 6.0  # renewed every 2 s; also how long the work of a killed process rests
 MAX_ATTEMPTS = 3
+BUSY_TIMEOUT_S = 10.0  # for another process that holds the write lock
 TASK_TIMEOUT_S = 3600.0
 RETENTION_S = 24 * 3600.0  # of results; afterwards the task is closed
 FIRST_GUESS_S = 1.5  # seconds a picture, until there are measurements
@@ -123,14 +124,16 @@ class JobTable:
             )
         return Claim(task, index, attempt, owner, link, style)
 
-    def renew(self, owner: str) -> None:
-        """Lengthen every lease of the owner."""
-        if not self._has_open_work():
+    def renew(self, claims: Collection[Claim]) -> None:
+        """Lengthen the leases of claims that are being worked on."""
+        if not claims:
             return
+        until = self._clock() + LEASE_S
         with self._transaction() as db:
-            db.execute(
-                "UPDATE images SET lease_until = ? WHERE state = 'running' AND owner = ?",
-                (self._clock() + LEASE_S, owner),
+            db.executemany(
+                "UPDATE images SET lease_until = ? "
+                "WHERE task = ? AND idx = ? AND state = 'running' AND owner = ? AND attempts = ?",
+                [(until, claim.task, claim.index, claim.owner, claim.attempt) for claim in claims],
             )
 
     def release(self, owner: str) -> None:
@@ -208,10 +211,11 @@ class JobTable:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
 
 
 def derive_status(states: Sequence[str], created: float, finished: float, now: float) -> TaskStatus:

@@ -6,6 +6,7 @@ import asyncio
 import atexit
 import logging
 import secrets
+import sqlite3
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +21,6 @@ from .jobs import JobTable
 from .pictures import PictureStore
 from .workers import Workers
 
-UPLOAD_LIFETIME_S = 24 * 3600.0
 _log = logging.getLogger(__name__)
 
 
@@ -41,13 +41,20 @@ class Server:
     """One running service; `stop()` finishes or hands back what is being drawn and frees the port."""
 
     def __init__(self, options: Options) -> None:
-        folder = ensure_home(options.home) / "service"
-        folder.mkdir(mode=0o700, exist_ok=True)
         self._options = options
         self.app_key = options.app_key or Secret(secrets.token_urlsafe(24))
         self.app_secret = options.app_secret or Secret(secrets.token_urlsafe(24))
-        self.pictures = PictureStore(folder / "pictures")
-        self._jobs = JobTable(folder / "jobs.sqlite3")
+        folder = ensure_home(options.home) / "service"
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            self.pictures = PictureStore(folder / "pictures")
+            self._jobs = JobTable(folder / "jobs.sqlite3")
+        except (OSError, sqlite3.Error) as error:
+            msg = (
+                f"The embedded service cannot use its folder {folder}: {error}. Make it writable, set CARTOONIZE_HOME "
+                "to another folder, or, if jobs.sqlite3 is damaged, move it away. Nothing was sent."
+            )
+            raise ConfigurationError(msg) from error
         self._workers = Workers(self._jobs, self.pictures, options.policy, options.workers)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="cartoonize-service", daemon=True)

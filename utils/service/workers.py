@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 import threading
 import time
 import uuid
@@ -34,6 +35,7 @@ class Workers:
         self._limits = Limits()
         self._news = threading.Condition()
         self._news_count = 0
+        self._held: set[Claim] = set()  # only these leases are renewed: one that cannot be finished runs out
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -62,10 +64,13 @@ class Workers:
     def _draw_until_stopped(self) -> None:
         while not self._stopping.is_set():
             seen = self._news_count
-            claim = self._jobs.claim(self._owner)
-            if claim is not None:
-                self._draw(claim)
-                continue
+            try:
+                claim = self._jobs.claim(self._owner)
+                if claim is not None:
+                    self._draw_held(claim)
+                    continue
+            except (sqlite3.Error, OSError) as error:  # a full disk or a locked table passes; the thread must not
+                self._report(error)
             with self._news:
                 if self._news_count == seen:
                     self._news.wait(_IDLE_S)
@@ -73,25 +78,41 @@ class Workers:
     def _keep_leases(self) -> None:
         swept = float("-inf")
         while not self._stopping.wait(LEASE_S / 3):
-            self._jobs.renew(self._owner)
-            if time.monotonic() - swept > _SWEEP_S:
-                swept = time.monotonic()
-                self._jobs.sweep()
-                self._pictures.sweep()
+            try:
+                self._jobs.renew(list(self._held))
+                if time.monotonic() - swept > _SWEEP_S:
+                    swept = time.monotonic()
+                    self._jobs.sweep()
+                    self._pictures.sweep()
+            except (sqlite3.Error, OSError) as error:
+                self._report(error)
+
+    def _report(self, error: Exception) -> None:
+        if not self._stopping.is_set():  # a table closed under the last picture is no news
+            _log.warning("the embedded service cannot use its state folder: %s", error)
+
+    def _draw_held(self, claim: Claim) -> None:
+        self._held.add(claim)
+        try:
+            self._draw(claim)
+        finally:
+            self._held.discard(claim)
 
     def _draw(self, claim: Claim) -> None:
         start = time.monotonic()
         try:
             picture = self._input(claim.link)
-            result = self._pictures.put(encode_png(stylize_picture(picture, claim.style)), "image/png", RETENTION_S)
+            drawn = encode_png(stylize_picture(picture, claim.style))
         except CartoonizeError as error:
             self._jobs.finish(claim, result=None, reason=str(error))
+            return
         except Exception as error:  # noqa: BLE001  # one bad picture must not end the worker; the log has the rest
             _log.exception("drawing a picture failed")
             self._jobs.finish(claim, result=None, reason=f"internal error: {type(error).__name__}")
-        else:
-            if not self._jobs.finish(claim, result=result, seconds=time.monotonic() - start):
-                self._pictures.delete(result)
+            return
+        result = self._pictures.put(drawn, "image/png", RETENTION_S)
+        if not self._jobs.finish(claim, result=result, seconds=time.monotonic() - start):
+            self._pictures.delete(result)
 
     def _input(self, link: str) -> Picture:
         # A picture that this store holds is read from it: its link may name a port of an earlier run.
