@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from cartoonize_pack.utils import outcomes as outcomes_module
 from cartoonize_pack.utils.backend import Backend
 from cartoonize_pack.utils.config import Profile, Secret
 from cartoonize_pack.utils.download import Policy
@@ -467,6 +468,37 @@ def test_nonsense_from_the_service_passes_as_a_broken_contract(api: HTTPServer, 
     api.expect_ordered_request("/result/t1").respond_with_data("<html>", content_type="text/html")
     with pytest.raises(ContractError, match="<html>"):
         gather(backend, "t1")
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 200])
+def test_every_error_about_a_task_names_it(api: HTTPServer, backend: Backend, status: int) -> None:
+    """Whoever reads it another day can paste the id; asking is free, and the error says so."""
+    api.expect_ordered_request("/result/t1").respond_with_data("<html>", status=status)
+    with pytest.raises(ServiceError, match="^Task t1: ") as caught:
+        gather(backend, "t1")
+    assert any(words in str(caught.value) for words in ("costs nothing", "nothing is charged"))
+
+
+def test_a_blip_in_a_download_is_tried_again(
+    api: HTTPServer, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The picture is paid for; one bad answer does not cost it."""
+    monkeypatch.setattr(outcomes_module, "DOWNLOAD_RETRY_WAITS_S", (0.0, 0.0))
+    for status in (503, 500):
+        api.expect_oneshot_request("/r/1.png").respond_with_data("", status=status)
+    link = picture_at(api, "/r/1.png", png(10))
+    answers(api, "t1", {"image_result": link, "status": "3"})
+    (outcome,) = gather(backend, "t1")
+    assert outcome.picture is not None
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_a_result_that_is_gone_is_asked_for_once(api: HTTPServer, backend: Backend, status: int) -> None:
+    """Asking again would not help."""
+    answers(api, "t1", {"image_result": picture_at(api, "/r/1.png", b"", status=status), "status": "3"})
+    (outcome,) = gather(backend, "t1")
+    assert f"HTTP {status}" in outcome.reason
+    assert [request.path for request, _ in api.log].count("/r/1.png") == 1
 
 
 def test_without_a_task_id_there_is_nothing_to_wait_for(backend: Backend) -> None:

@@ -23,6 +23,10 @@ class CartoonizeError(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(redact(message))
 
+    def amend(self, before: str, after: str) -> None:
+        """Set the text between what a caller knows: which task it is about, and the next step."""
+        self.args = (redact(f"{before}{self}{after}"),)
+
 
 class ConfigurationError(CartoonizeError):
     """Something must be set up before this can work; nothing was sent."""

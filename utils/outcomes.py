@@ -11,8 +11,17 @@ from .backend import Backend
 from .batches import cropped_to
 from .client import Client
 from .contract import ImageResult, Task, TaskStatus
-from .download import fetch
-from .errors import CartoonizeError, DeadlineError, InputError, TaskFailedError, UnreachableError
+from .download import Policy, fetch
+from .errors import (
+    Cancelled,
+    CartoonizeError,
+    ContractError,
+    DeadlineError,
+    InputError,
+    ServiceError,
+    TaskFailedError,
+    UnreachableError,
+)
 from .images import MAX_RESULT_PIXELS, RESULT_FORMATS, Picture, decode
 from .monitor import Monitor, count
 from .redaction import redact
@@ -21,7 +30,10 @@ from .threads import map_bounded
 
 MAX_RESULT_BYTES = 200_000_000
 DOWNLOAD_TOTAL_S = 300.0
+DOWNLOAD_RETRY_WAITS_S = (0.5, 2.0)
+GONE = (401, 403, 404, 410)  # asking again would not help
 PARALLEL_DOWNLOADS = 4
+_RUN_AGAIN = "Run again to continue; nothing is charged for that."
 
 
 class OnFailure(enum.Enum):
@@ -77,12 +89,12 @@ def _wait_for(client: Client, task_id: str, timeout_s: float, monitor: Monitor) 
             done = sum(image.is_done for image in task.images)
             wait = "" if task.status.is_final or not task.wait_time_s else f", about {task.wait_time_s:.0f} s"
             monitor.report(done, max(1, len(task.images)), f"task {task_id}: {task.status_words}{wait}")
-    except DeadlineError as error:
-        msg = f"Task {task_id}: {error} It goes on at the service. Run again to continue waiting; nothing is charged."
-        raise DeadlineError(msg) from error
-    except UnreachableError as error:
-        msg = f"Task {task_id}: {error} The task goes on. Run again to continue waiting; nothing is charged for that."
-        raise UnreachableError(msg, http_status=error.http_status) from error
+    except (DeadlineError, UnreachableError, ContractError) as error:
+        error.amend(f"Task {task_id}: ", f" The task goes on at the service. {_RUN_AGAIN}")
+        raise
+    except ServiceError as error:
+        error.amend(f"Task {task_id}: ", " Asking for it costs nothing.")
+        raise
     if task is None or not any(image.is_done or image.reason for image in task.images):
         raise TaskFailedError(_nothing_came(task_id, task))
     return task
@@ -102,26 +114,40 @@ def _download_all(backend: Backend, task: Task, monitor: Monitor, first: int) ->
     monitor.report(0, total, f"task {task.task_id}: downloading {count(total, 'picture')}")
 
     def download(index: int) -> Outcome:
-        outcome = _download(backend, task, index)
+        outcome = _download(backend, task, index, monitor)
         monitor.step(f"task {task.task_id}: picture {index + 1} of {total}")
         return replace(outcome, index=first + index)
 
     return map_bounded(download, range(total), workers=PARALLEL_DOWNLOADS, monitor=monitor)
 
 
-def _download(backend: Backend, task: Task, index: int) -> Outcome:
+def _download(backend: Backend, task: Task, index: int, monitor: Monitor) -> Outcome:
     image = task.images[index]
     status = _status_words(image, task)
     failed = Outcome(task.task_id, index, status, image.reason, image.url or "", None)
     if not image.is_done or image.url is None:
         return replace(failed, reason=image.reason or f"no result ({status})")
     try:
-        data = fetch(image.url, backend.policy, max_bytes=MAX_RESULT_BYTES, total_s=DOWNLOAD_TOTAL_S)
+        data = _fetch_patiently(image.url, backend.policy, monitor)
         picture = decode(data, RESULT_FORMATS, MAX_RESULT_PIXELS, f"result {index + 1}")
+    except Cancelled:
+        raise
     except CartoonizeError as error:
-        reason = f"finished, but not downloaded: {error} Run again to fetch it; nothing is charged for that."
-        return replace(failed, reason=reason)
+        return replace(failed, reason=f"finished, but not downloaded: {error} {_RUN_AGAIN}")
     return replace(failed, picture=picture)
+
+
+def _fetch_patiently(url: str, policy: Policy, monitor: Monitor) -> bytes:
+    """Fetch a result, once more after each of the waits, unless the answer says that it is gone."""
+    for wait_s in DOWNLOAD_RETRY_WAITS_S:
+        try:
+            return fetch(url, policy, max_bytes=MAX_RESULT_BYTES, total_s=DOWNLOAD_TOTAL_S)
+        except UnreachableError as error:
+            if error.http_status in GONE:
+                raise
+            monitor.sleep(wait_s)
+            monitor.check()
+    return fetch(url, policy, max_bytes=MAX_RESULT_BYTES, total_s=DOWNLOAD_TOTAL_S)
 
 
 def _status_words(image: ImageResult, task: Task) -> str:
