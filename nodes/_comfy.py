@@ -90,22 +90,27 @@ def blocked(message: str) -> Any:
     return ExecutionBlocker(message)
 
 
-def run_at_once(work: Callable[[Monitor], R], name: str) -> R:
+def run_at_once(work: Callable[[Monitor], R], on_cancel: str) -> R:
     """Run the work in a thread and wait for it within the node's first step, never awaiting.
+
+    `on_cancel` is logged when Cancel ends the node: what became of the work, and how to go on.
 
     ComfyUI starts a ready sampler the moment an async node awaits, and its loop stands still until the sampler is
     done. A short node that awaits would be continued only then, and all that hangs on it with it.
     """
-    watched = _Watched(work, name)
+    watched = _Watched(work, on_cancel)
     while not watched.future.done():
         watched.look()
         wait([watched.future], timeout=_SLICE_S)
     return watched.result()
 
 
-async def run_beside(work: Callable[[Monitor], R], name: str) -> R:
-    """Run the work in a thread, started before the first await, so that it goes on while a sampler holds the loop."""
-    watched = _Watched(work, name)
+async def run_beside(work: Callable[[Monitor], R], on_cancel: str) -> R:
+    """Run the work in a thread, started before the first await, so that it goes on while a sampler holds the loop.
+
+    `on_cancel` is logged when Cancel ends the node: what became of the work, and how to go on.
+    """
+    watched = _Watched(work, on_cancel)
     done = asyncio.wrap_future(watched.future)
     try:
         while not done.done():
@@ -122,11 +127,12 @@ async def run_beside(work: Callable[[Monitor], R], name: str) -> R:
 class _Watched(Generic[R]):
     """Work in a thread, seen from its node: hands Cancel in, and progress out to the page."""
 
-    def __init__(self, work: Callable[[Monitor], R], name: str) -> None:
+    def __init__(self, work: Callable[[Monitor], R], on_cancel: str) -> None:
+        self._on_cancel = on_cancel
         self._monitor = Monitor()
         self._show = _progress_display()
         self._shown = Progress()
-        self.future: Future[R] = start(lambda: work(self._monitor), name)
+        self.future: Future[R] = start(lambda: work(self._monitor), "node")
 
     def look(self) -> None:
         """Show new progress; end the node as cancelled if Cancel was pressed, whatever the work is doing."""
@@ -142,7 +148,7 @@ class _Watched(Generic[R]):
     def cancel(self) -> None:
         """Tell the work to stop at its next wait, without waiting for it."""
         self._monitor.cancel()
-        _log.info("Cancelled. %s. Run again to continue.", self._monitor.progress.text or "Nothing was sent")
+        _log.info("Cancelled while: %s. %s", self._monitor.progress.text or "starting", self._on_cancel)
 
     def result(self) -> R:
         """Return the result of finished work, or raise its error.

@@ -62,17 +62,18 @@ class CartoonizeImageToURL:
 
         def work(monitor: Monitor) -> list[Hosted]:
             settings = _comfy.load_config()
+            profile = settings.profile(AUTO)
             arrays = _comfy.image_arrays(images)
             hosted = upload(
                 [partial(from_float, array, f"image {n}") for n, array in enumerate(arrays, 1)],
-                open_host(settings, _comfy.only(host)),
+                open_host(settings, _comfy.only(host), profile),
                 fmt=_comfy.only(format),
                 may_fit=_comfy.only(out_of_limits) == "fit",
-                limits=settings.profile(AUTO).limits,
+                limits=profile.limits,
                 monitor=monitor,
             )
             changes = [f"image {n}: {h.changes}" for n, h in enumerate(hosted, 1) if h.changes]
             monitor.report(1, 1, "\n".join([f"{count(len(hosted), 'image')} uploaded", *changes]))
             return hosted
 
-        return ("\n".join(h.url for h in _comfy.run_at_once(work, "upload")),)
+        return ("\n".join(h.url for h in _comfy.run_at_once(work, "Nothing was submitted.")),)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..utils.backend import connect
-from ..utils.batches import Batch, Sizes, make_batch, to_float
+from ..utils.batches import Batch, Sizes, make_batch, split
 from ..utils.config import AUTO
 from ..utils.images import from_float
 from ..utils.monitor import Monitor, count
@@ -123,14 +123,15 @@ class CartoonizePollResult:
                 None if spare is None else [from_float(a, f"original {n}") for n, a in enumerate(spare, 1)],
             )
             monitor.report(1, 1, f"{len(pictures)} of {count(len(outcomes), 'picture')}")
+            batch = make_batch(pictures, Sizes(_comfy.only(sizes)))
             return _Finished(
-                batch=make_batch(pictures, Sizes(_comfy.only(sizes))),
-                singles=[to_float(picture)[None] for picture in pictures],  # HWC -> 1HWC
+                batch=batch,
+                singles=split(batch, pictures),
                 links="\n".join(outcome.url for outcome in outcomes),
                 report=report(outcomes, None if spare is None else len(spare)),
             )
 
-        done = await _comfy.run_beside(work, "poll")
+        done = await _comfy.run_beside(work, "The task goes on; continue with its id in Poll Result.")
         return (
             _comfy.to_tensor(done.batch.images) if done.batch else _comfy.blocked(_NO_BATCH),
             [_comfy.to_tensor(single) for single in done.singles],

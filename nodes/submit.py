@@ -11,6 +11,11 @@ from ..utils.monitor import Monitor
 from ..utils.submission import lines, submit
 from . import _comfy
 
+_ON_CANCEL = (
+    "The submission may have been sent; if it is accepted, its task id follows in this log. Paste it into Poll Result "
+    "instead of submitting again."
+)
+
 
 class CartoonizeSubmit:
     """Submit links as one task and return its id; a graph may end here and be polled another day."""
@@ -85,5 +90,5 @@ class CartoonizeSubmit:
             backend = connect(_comfy.load_config(), _comfy.only(profile))
             return submit(backend, lines("\n".join(image_urls)), _comfy.only(priority), monitor)
 
-        task_id = _comfy.run_at_once(work, "submit")
+        task_id = _comfy.run_at_once(work, _ON_CANCEL)
         return {"ui": {"text": [task_id]}, "result": (task_id,)}

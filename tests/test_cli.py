@@ -96,6 +96,7 @@ def test_a_photo_is_read_upright_and_sent_without_metadata(
         (["photo.png", "sub/photo.png", "-o", "folder"], "written over another picture"),
         (["photo.png", "text.png", "-o", "one.png"], "one file, but 2 photos"),
         (["photo.png"] * 21, "21 photos were given"),
+        (["photo.png", "-o", "out.webp"], "results are written as .png or .jpg"),
         (["photo.png", "--priority", "12"], "from 0 to 9, not 12"),
         (["photo.png", "-o", "text.png/out.png"], "cannot be written"),
     ],
@@ -119,7 +120,56 @@ def test_what_goes_wrong_is_one_sentence_and_exit_code_1(
     assert captured.out == ""
 
 
-@pytest.mark.parametrize("arguments", [[], ["photo.png", "--style", "oil"], ["serve", "--port", "x"]])
+def test_a_paid_task_is_named_at_once_and_fetched_again_by_its_id(
+    photo: Path, service: ScriptedService, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A timeout costs nothing: the id was printed, and --task goes on with it without another submission."""
+    monkeypatch.chdir(photo.parent)
+    service.task_s = 60
+    assert main(["photo.png", "--timeout", "1"]) == 1
+    assert "task task-1 (fetch it again with --task task-1 --profile env)" in capsys.readouterr().err
+    service.task_s = 0
+    assert main(["--task", "task-1", "--profile", "env", "-o", "again"]) == 0
+    assert capsys.readouterr().out == "again/task-1-1.png\n"
+    assert len(service.submissions) == 1
+
+
+@pytest.mark.parametrize("results", [1, 3])
+def test_results_that_do_not_match_the_photos_are_never_shifted(
+    photo: Path,
+    service: ScriptedService,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    results: int,
+) -> None:
+    """They are kept under the task's name, and the exit code says that something is wrong."""
+    monkeypatch.chdir(photo.parent)
+    (photo.parent / "other.png").write_bytes(png(300, 300))
+    original = service.result
+
+    def listed(task_id: str) -> dict[str, object]:
+        answer = original(task_id)
+        answer["list"] = (answer["list"] * 2)[:results]  # type: ignore[operator]
+        return answer
+
+    monkeypatch.setattr(service, "result", listed)
+    assert main(["photo.png", "other.png"]) == 1
+    captured = capsys.readouterr()
+    assert f"2 photos were submitted, but {results} results came back" in captured.err
+    assert captured.out.split() == [f"task-1-{n + 1}.png" for n in range(results)]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["photo.png", "--style", "oil"],
+        ["photo.png", "--task", "t"],
+        ["serve", "--port", "x"],
+        ["serve", "--port", "99999"],
+        ["serve", "--workers", "0"],
+    ],
+)
 def test_wrong_usage_is_exit_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """With the usage line."""
     with pytest.raises(SystemExit) as caught:

@@ -347,7 +347,7 @@ def test_a_result_that_never_comes_ends_with_its_task_id(service: ScriptedServic
     """The deadline names the task and how to go on."""
     service.task_s = 60
     task_id = submitted()
-    with pytest.raises(DeadlineError, match=f"Task {task_id}: Not finished after 1 s.*Run again"):
+    with pytest.raises(DeadlineError, match=f"Task {task_id}: Not finished after 1 s.*Continue with this task id"):
         execute(POLL, task_id=task_id, timeout=1)
 
 
@@ -360,7 +360,7 @@ def test_a_server_that_stops_in_the_middle_is_an_error_with_the_task_id(
         monkeypatch.setenv(name, value)
     with service.running():
         task_id = submitted()
-    with pytest.raises(UnreachableError, match=f"Task {task_id}: .*Run again"):
+    with pytest.raises(UnreachableError, match=f"Task {task_id}: .*Continue with this task id"):
         execute(POLL, task_id=task_id, timeout=2)
     assert any("Asking again" in text for text in host.texts)
 

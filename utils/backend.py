@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from .client import Client
@@ -10,6 +11,9 @@ from .config import AUTO, Config, Profile
 from .download import Policy
 from .errors import ConfigurationError, InputError
 from .hosting import ImageHost
+
+if TYPE_CHECKING:
+    from .service.server import Server
 
 LOCAL_HOST = "local"
 
@@ -43,16 +47,13 @@ def connect(config: Config, profile_name: str) -> Backend:
     profile = config.profile(profile_name)
     own_address = ""
     if profile.is_local:
-        from .service.server import embedded  # aiohttp's server is imported when it is needed
-
-        server = embedded(config.home, Policy(allow_http=True, allow_hosts=profile.allow_hosts))
+        server = _embedded(config)
         profile, own_address = server.filled_in(profile), server.base_url
     return Backend(profile, Policy(profile.allow_http, profile.allow_hosts, own_address))
 
 
-def open_host(config: Config, name: str) -> ImageHost:
-    """Return an image host; "auto" is the one that the default profile needs. Raises ConfigurationError."""
-    profile = config.profile(AUTO)
+def open_host(config: Config, name: str, profile: Profile) -> ImageHost:
+    """Return an image host; "auto" is the one that the profile needs. Raises ConfigurationError."""
     is_auto = name in ("", AUTO)
     wanted = (LOCAL_HOST if profile.is_local else profile.host) if is_auto else name
     if wanted != LOCAL_HOST:
@@ -62,10 +63,15 @@ def open_host(config: Config, name: str) -> ImageHost:
         problem = f"{LOCAL_HOST!r} serves pictures on this machine only, where its service cannot fetch them"
         raise ConfigurationError(_host_help(profile, problem))
     from .hosting.local import LocalHost
-    from .service.server import embedded
 
-    server = embedded(config.home, Policy(allow_http=True, allow_hosts=profile.allow_hosts))
+    server = _embedded(config)
     return LocalHost(server.pictures, profile.public_url or server.base_url)
+
+
+def _embedded(config: Config) -> Server:
+    from .service.server import embedded  # aiohttp is imported when it is needed
+
+    return embedded(config.home, Policy(allow_http=True, allow_hosts=config.profiles["local"].allow_hosts))
 
 
 def _host_help(profile: Profile, problem: str) -> str:

@@ -52,6 +52,17 @@ def make_batch(pictures: Sequence[Picture], sizes: Sizes) -> Batch | None:
     return Batch(images, masks)
 
 
+def split(batch: Batch | None, pictures: Sequence[Picture]) -> list[NDArray[np.float32]]:
+    """Return every picture as floats [1,H,W,3] at its own size; parts of the batch where that is the same."""
+    height, width = (0, 0) if batch is None else batch.images.shape[1:3]
+    return [
+        batch.images[i : i + 1]
+        if batch and (picture.height, picture.width) == (height, width)
+        else to_float(picture)[None]
+        for i, picture in enumerate(pictures)
+    ]
+
+
 def cropped_to(picture: Picture, width: int, height: int) -> Picture:
     """Return the picture filling width x height: scaled evenly, the overhang cut off on both sides."""
     scale = max(width / picture.width, height / picture.height)

@@ -1,22 +1,22 @@
-"""The command `portrait-cartoonize`: photos in, cartoons out, or the service alone."""
+"""The command `portrait-cartoonize`: photos in, cartoons out."""
 
 from __future__ import annotations
 
 import argparse
 import logging
-import os
-import signal
+import shutil
 import sys
-import threading
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import wait
 from functools import partial
 from pathlib import Path
 
 from . import config
 from .backend import connect, open_host
+from .cli_serve import serve
 from .contract import Limits
-from .download import Policy
-from .errors import CartoonizeError, ConfigurationError, InputError
+from .errors import CartoonizeError, InputError
 from .hosting.upload import upload
 from .images import Picture, decode, encode_jpeg, encode_png
 from .monitor import Monitor
@@ -37,9 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
-        if arguments[:1] == ["serve"]:
-            return _serve(_serve_parser().parse_args(arguments[1:]))
-        return _cartoonize(_photo_parser().parse_args(arguments))
+        return serve(arguments[1:]) if arguments[:1] == ["serve"] else _cartoonize(_parsed(arguments))
     except CartoonizeError as error:
         _say(f"error: {error}")
         return EXIT_FAILED
@@ -48,104 +46,77 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
 
 
-def _photo_parser() -> argparse.ArgumentParser:
+def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="portrait-cartoonize",
         description="Draw portraits as anime or manga.",
         epilog="portrait-cartoonize serve --help tells how to run the service alone.",
     )
-    parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="PNG, JPEG, BMP or WebP files")
+    parser.add_argument("photos", nargs="*", type=Path, metavar="PHOTO", help="PNG, JPEG, BMP or WebP files")
     parser.add_argument("-o", "--out", type=Path, help="a folder, or a .png or .jpg file for a single photo")
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument("--style", choices=("anime", "manga"), help="a style of the built-in service")
     choice.add_argument("--profile", help="a configured profile (default: auto)")
     parser.add_argument("--priority", type=int, default=1, help="0 to 9, higher is done first (default: 1)")
     parser.add_argument("--timeout", type=float, default=600, help="seconds to wait for the result (default: 600)")
-    return parser
-
-
-def _serve_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="portrait-cartoonize serve",
-        description="Run the embedded service alone.",
-        epilog="The key pair comes from the environment: CARTOONIZE_APP_KEY and CARTOONIZE_APP_SECRET.",
-    )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, default=8189, help="port to listen on, 0 for any (default: 8189)")
-    parser.add_argument("--workers", type=int, help="pictures drawn at the same time (default: cores - 1, at most 4)")
-    return parser
+    parser.add_argument("--task", metavar="ID", help="fetch the results of an earlier task; nothing is submitted")
+    options = parser.parse_args(arguments)
+    if bool(options.photos) == bool(options.task):
+        parser.error("name photos, or a task with --task")
+    return options
 
 
 def _cartoonize(options: argparse.Namespace) -> int:
-    profile = f"local-{options.style}" if options.style else options.profile or config.AUTO
-    targets = _targets(options.photos, options.out, options.style or "cartoon")
+    style = options.style or "cartoon"
+    targets = [] if options.task else _targets(options.photos, options.out, style)
+    folder = _prepared(targets[0].parent if targets else options.out or Path())
+    outcomes = _watched(lambda monitor: _run(options, monitor))
+    is_aligned = len(outcomes) == len(targets)
+    if targets and not is_aligned:  # which result belongs to which photo is not certain: name them by their task
+        _say(f"error: {len(targets)} photos were submitted, but {len(outcomes)} results came back.")
+    names = targets if is_aligned else [folder / f"{o.task_id}-{o.index + 1}.png" for o in outcomes]
+    for outcome, name in zip(outcomes, names, strict=True):
+        if outcome.picture is not None:
+            _save(outcome.picture, name)
+            print(name)  # noqa: T201  # the file names are this command's output
+    settle(outcomes, OnFailure.ERROR, None)
+    return EXIT_FAILED if targets and not is_aligned else 0
+
+
+def _watched(work: Callable[[Monitor], list[Outcome]]) -> list[Outcome]:
+    """Run the work with a progress bar; Ctrl-C stops the waiting at once."""
     monitor = Monitor()
-    future = start(lambda: _run(options, profile, monitor), "cli")
+    future = start(lambda: work(monitor), "cli")
     bar = _Bar(monitor)
     try:
         while not future.done():
             bar.draw()
-            threading.Event().wait(0.1)
+            wait([future], timeout=0.1)
     except KeyboardInterrupt:
         monitor.cancel()
         raise
     finally:
         bar.clear()
-    outcomes = future.result()
-    done = [(o.picture, target) for o, target in zip(outcomes, targets, strict=False) if o.picture is not None]
-    for picture, target in done:
-        _save(picture, target)
-        print(target)  # noqa: T201  # the file names are this command's output
-    settle(outcomes, OnFailure.ERROR, None)
-    return 0
+    return future.result()
 
 
-def _run(options: argparse.Namespace, profile: str, monitor: Monitor) -> list[Outcome]:
+def _run(options: argparse.Namespace, monitor: Monitor) -> list[Outcome]:
     settings = config.load()
-    backend = connect(settings, profile)
-    hosted = upload(
-        [partial(_read, path) for path in options.photos],
-        open_host(settings, "local" if backend.profile.is_local else config.AUTO),
-        fmt="auto",
-        may_fit=True,
-        limits=backend.profile.limits,
-        monitor=monitor,
-    )
-    task_id = submit(backend, [h.url for h in hosted], options.priority, monitor)
-    return collect(backend, [task_id], timeout_s=options.timeout, monitor=monitor)
-
-
-def _serve(options: argparse.Namespace) -> int:
-    from .service.server import Options, Server
-
-    key, secret = os.environ.get("CARTOONIZE_APP_KEY", ""), os.environ.get("CARTOONIZE_APP_SECRET", "")
-    if not key or not secret:
-        msg = "Set CARTOONIZE_APP_KEY and CARTOONIZE_APP_SECRET: whoever uses the service must know them."
-        raise ConfigurationError(msg)
-    settings = config.load()
-    server = Server(
-        Options(
-            home=settings.home,
-            host=options.host,
-            port=options.port,
-            app_key=config.Secret(key),
-            app_secret=config.Secret(secret),
-            policy=Policy(allow_http=True, allow_hosts=settings.profiles["local"].allow_hosts),
-            workers=options.workers,
+    backend = connect(settings, f"local-{options.style}" if options.style else options.profile or config.AUTO)
+    task_id = options.task
+    if not task_id:
+        hosted = upload(
+            [partial(_read, path) for path in options.photos],
+            open_host(settings, config.AUTO, backend.profile),
+            fmt="auto",
+            may_fit=True,
+            limits=backend.profile.limits,
+            monitor=monitor,
         )
-    )
-    stopping = threading.Event()
-    signal.signal(signal.SIGTERM, lambda number, frame: stopping.set())
-    server.start()
-    try:
-        for style in ("anime", "manga"):
-            profile = server.filled_in(settings.profiles[f"local-{style}"])
-            print(f"{style}: create {profile.create_url}  result {profile.result_url}", flush=True)  # noqa: T201
-        while not stopping.wait(1.0):
-            pass
-    finally:
-        server.stop()
-    return 0
+        task_id = submit(backend, [h.url for h in hosted], options.priority, monitor)
+        if not backend.profile.is_local:  # it may have cost money: whatever happens next, the id has been seen
+            _say(f"task {task_id} (fetch it again with --task {task_id} --profile {backend.profile.name})")
+    return collect(backend, [task_id], timeout_s=options.timeout, monitor=monitor)
 
 
 def _targets(photos: Sequence[Path], out: Path | None, style: str) -> list[Path]:
@@ -153,9 +124,13 @@ def _targets(photos: Sequence[Path], out: Path | None, style: str) -> list[Path]
     if len(photos) > (most := Limits().max_images):
         msg = f"{len(photos)} photos were given; one run takes at most {most}."
         raise InputError(msg)
-    if out is not None and out.suffix.lower() in _SUFFIXES and not out.is_dir():
+    is_file = out is not None and bool(out.suffix) and not out.is_dir()
+    if out is not None and is_file:
         if len(photos) > 1:
             msg = f"{out} is one file, but {len(photos)} photos were given. Name a folder."
+            raise InputError(msg)
+        if out.suffix.lower() not in _SUFFIXES:
+            msg = f"{out}: results are written as {' or '.join(_SUFFIXES)}."
             raise InputError(msg)
         targets = [out]
     else:
@@ -165,6 +140,17 @@ def _targets(photos: Sequence[Path], out: Path | None, style: str) -> list[Path]
             msg = f"{target} would be written over another picture of this run. Choose another -o."
             raise InputError(msg)
     return targets
+
+
+def _prepared(folder: Path) -> Path:
+    """Return the folder, made and writable; raises InputError before anything is sent if it is not."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        msg = f"{folder} cannot be written: {error.strerror}. Nothing was sent."
+        raise InputError(msg) from error
 
 
 def _read(path: Path) -> Picture:
@@ -179,11 +165,10 @@ def _read(path: Path) -> Picture:
 def _save(picture: Picture, target: Path) -> None:
     data = encode_png(picture) if target.suffix.lower() == ".png" else encode_jpeg(picture)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
     except OSError as error:
-        msg = f"{target} cannot be written: {error.strerror}."
-        raise ConfigurationError(msg) from error
+        msg = f"{target} cannot be written: {error.strerror}. The result is kept by the service: use --task."
+        raise CartoonizeError(msg) from error
 
 
 def _say(text: str) -> None:
@@ -191,19 +176,22 @@ def _say(text: str) -> None:
 
 
 class _Bar:
-    """A progress bar on standard error, if that is a terminal."""
+    """A progress bar on standard error, if that is a terminal; drawn anew only when something changed."""
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
         self._visible = sys.stderr.isatty()
+        self._drawn = ""
 
     def draw(self) -> None:
-        """Draw the latest progress over the previous one."""
+        """Draw the latest progress over the previous one, cut to the terminal's width."""
         progress = self._monitor.progress
-        if self._visible:
-            full = round(_BAR_WIDTH * progress.done / max(1, progress.total))
-            bar = "#" * full + "-" * (_BAR_WIDTH - full)
-            sys.stderr.write(f"\r\x1b[K[{bar}] {progress.text.splitlines()[-1] if progress.text else ''}")
+        full = round(_BAR_WIDTH * progress.done / max(1, progress.total))
+        text = progress.text.splitlines()[-1] if progress.text else ""
+        line = f"[{'#' * full}{'-' * (_BAR_WIDTH - full)}] {text}"[: shutil.get_terminal_size().columns - 1]
+        if self._visible and line != self._drawn:
+            self._drawn = line
+            sys.stderr.write(f"\r\x1b[K{line}")
             sys.stderr.flush()
 
     def clear(self) -> None:

@@ -232,9 +232,13 @@ def _seconds(value: object, field: str) -> float | None:
     _break(field, value, "seconds")
 
 
+def printable(text: str) -> str:
+    """Return the text without what could steer a terminal or break a report: control characters, half surrogates."""
+    return "".join(c if c.isprintable() else " " for c in text.encode("utf-8", "replace").decode())
+
+
 def _text(value: object) -> str:
-    text = "" if value is None else str(value)[:500]
-    return text.encode("utf-8", "replace").decode()  # JSON may hold half a surrogate pair, which no report can
+    return "" if value is None else printable(str(value)[:500])
 
 
 def _break(field: str, value: object, expected: str) -> NoReturn:

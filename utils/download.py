@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-import time
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
@@ -13,6 +12,7 @@ from urllib3.exceptions import HTTPError as TransportError
 
 from .errors import InputError, UnreachableError
 from .redaction import redact
+from .threads import within
 
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 30.0
@@ -27,7 +27,6 @@ class Policy:
     allow_http: bool = False
     allow_hosts: tuple[str, ...] = ()
     own_address: str = ""  # of the embedded service, "http://127.0.0.1:8123": the only loopback exception
-    use_proxies: bool = True
 
 
 class PlainSession(requests.Session):
@@ -43,21 +42,28 @@ def fetch(url: str, policy: Policy, *, max_bytes: int, total_s: float) -> bytes:
     Redirects are followed by hand, each hop checked anew. Raises InputError for an address that is not allowed or a
     file over the limit, UnreachableError (naming the host, never the query) when it does not arrive whole in time.
     """
-    end = time.monotonic() + total_s
+    try:
+        return within(total_s, lambda: _fetch(url, policy, max_bytes), "fetch")
+    except TimeoutError as error:
+        msg = f"{_name(url)} is too slow: {error}."
+        raise UnreachableError(msg) from None
+
+
+def _fetch(url: str, policy: Policy, max_bytes: int) -> bytes:
     with PlainSession() as session:
-        session.trust_env = policy.use_proxies and not _is_own(url, policy)
+        session.trust_env = not _is_own(url, policy)  # no proxy for loopback
         for _ in range(MAX_REDIRECTS + 1):
             check_address(url, policy)
             with _get(session, url) as response:
                 if response.is_redirect:
-                    url = urljoin(url, response.headers["location"])
+                    url = _redirected(url, response.headers["location"])
                     session.cookies.clear()
                     continue
                 if response.status_code != 200:
                     retry = " The link may have expired." if response.status_code in (403, 404, 410) else ""
                     msg = f"{_name(url)} answered HTTP {response.status_code} instead of a picture.{retry}"
                     raise UnreachableError(msg, http_status=response.status_code)
-                return read_body(response, max_bytes=max_bytes, end=end)
+                return read_body(response, max_bytes)
     msg = f"{_name(url)}: more than {MAX_REDIRECTS} redirects, the last one is not followed."
     raise InputError(msg)
 
@@ -95,23 +101,20 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
-def read_body(response: requests.Response, *, max_bytes: int, end: float) -> bytes:
-    """Return the body of a streamed response, at most `max_bytes`, before the monotonic time `end`."""
+def read_body(response: requests.Response, max_bytes: int) -> bytes:
+    """Return the decoded body of a streamed response; raises InputError past `max_bytes`, UnreachableError if cut."""
     declared = response.headers.get("Content-Length", "")
-    length = int(declared) if declared.isascii() and declared.isdigit() else None
+    is_plain = response.headers.get("Content-Encoding", "identity") == "identity"
+    length = int(declared) if is_plain and declared.isascii() and declared.isdigit() else None
     too_large = f"{_name(response.url)} sends more than the {max_bytes} bytes that are accepted."
     if length is not None and length > max_bytes:
         raise InputError(too_large)
     body = bytearray()
-    read = getattr(response.raw, "read1", None) or response.raw.read  # read1 does not wait for a full chunk
     try:
-        while chunk := read(_CHUNK_BYTES):
+        for chunk in response.raw.stream(_CHUNK_BYTES, decode_content=True):
             body += chunk
             if len(body) > max_bytes:
                 raise InputError(too_large)
-            if time.monotonic() > end:
-                msg = f"{_name(response.url)} is too slow: {len(body)} bytes arrived in the time set."
-                raise UnreachableError(msg)
     except (requests.RequestException, TransportError, OSError) as error:
         msg = f"{_name(response.url)} stopped in the middle: {type(error).__name__} after {len(body)} bytes."
         raise UnreachableError(msg) from None
@@ -119,6 +122,14 @@ def read_body(response: requests.Response, *, max_bytes: int, end: float) -> byt
         msg = f"{_name(response.url)} stopped in the middle: {len(body)} of {length} bytes arrived."
         raise UnreachableError(msg)
     return bytes(body)
+
+
+def _redirected(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        msg = f"{_name(url)} redirects to an address that cannot be read."
+        raise InputError(msg) from None
 
 
 def _get(session: requests.Session, url: str) -> requests.Response:

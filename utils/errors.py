@@ -37,12 +37,18 @@ class InputError(CartoonizeError):
 
 
 class ServiceError(CartoonizeError):
-    """The service refused a request; `http_status` and the API's own `code` say how."""
+    """The service refused a request; `http_status` and the API's own `code` say how.
 
-    def __init__(self, message: str, *, http_status: int | None = None, code: int | None = None) -> None:
+    `is_refusal` says that the request was certainly not accepted.
+    """
+
+    def __init__(
+        self, message: str, *, http_status: int | None = None, code: int | None = None, is_refusal: bool = False
+    ) -> None:
         super().__init__(message)
         self.http_status = http_status
         self.code = code
+        self.is_refusal = is_refusal
 
 
 class ContractError(ServiceError):
@@ -52,8 +58,15 @@ class ContractError(ServiceError):
 class UnreachableError(ServiceError):
     """No usable answer arrived; `retry_after_s` is what the service asked to wait, if it did."""
 
-    def __init__(self, message: str, *, http_status: int | None = None, retry_after_s: float | None = None) -> None:
-        super().__init__(message, http_status=http_status)
+    def __init__(
+        self,
+        message: str,
+        *,
+        http_status: int | None = None,
+        retry_after_s: float | None = None,
+        is_refusal: bool = False,
+    ) -> None:
+        super().__init__(message, http_status=http_status, is_refusal=is_refusal)
         self.retry_after_s = retry_after_s
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -31,9 +32,10 @@ from .threads import map_bounded
 MAX_RESULT_BYTES = 200_000_000
 DOWNLOAD_TOTAL_S = 300.0
 DOWNLOAD_RETRY_WAITS_S = (0.5, 2.0)
+MAX_QUESTION_S = 60.0
 GONE = (401, 403, 404, 410)  # asking again would not help
 PARALLEL_DOWNLOADS = 4
-_RUN_AGAIN = "Run again to continue; nothing is charged for that."
+_GO_ON = "Continue with this task id in Poll Result (or --task on the command line); that costs nothing."
 
 
 class OnFailure(enum.Enum):
@@ -78,9 +80,10 @@ def _wait_for(client: Client, task_id: str, timeout_s: float, monitor: Monitor) 
         monitor.report(0, 1, f"task {task_id}: {error} Asking again in {wait_s:.0f} s.")
 
     task: Task | None = None
+    end = time.monotonic() + timeout_s
     try:
         for task in watch(
-            lambda: client.get_task(task_id),
+            lambda: client.get_task(task_id, total_s=min(MAX_QUESTION_S, max(1.0, end - time.monotonic()))),
             timeout_s=timeout_s,
             sleep=monitor.sleep,
             check_cancel=monitor.check,
@@ -90,7 +93,7 @@ def _wait_for(client: Client, task_id: str, timeout_s: float, monitor: Monitor) 
             wait = "" if task.status.is_final or not task.wait_time_s else f", about {task.wait_time_s:.0f} s"
             monitor.report(done, max(1, len(task.images)), f"task {task_id}: {task.status_words}{wait}")
     except (DeadlineError, UnreachableError, ContractError) as error:
-        error.amend(f"Task {task_id}: ", f" The task goes on at the service. {_RUN_AGAIN}")
+        error.amend(f"Task {task_id}: ", f" The task goes on at the service. {_GO_ON}")
         raise
     except ServiceError as error:
         error.amend(f"Task {task_id}: ", " Asking for it costs nothing.")
@@ -133,21 +136,22 @@ def _download(backend: Backend, task: Task, index: int, monitor: Monitor) -> Out
     except Cancelled:
         raise
     except CartoonizeError as error:
-        return replace(failed, reason=f"finished, but not downloaded: {error} {_RUN_AGAIN}")
+        return replace(failed, reason=f"finished, but not downloaded: {error} {_GO_ON}")
     return replace(failed, picture=picture)
 
 
 def _fetch_patiently(url: str, policy: Policy, monitor: Monitor) -> bytes:
     """Fetch a result, once more after each of the waits, unless the answer says that it is gone."""
+    end = time.monotonic() + DOWNLOAD_TOTAL_S
     for wait_s in DOWNLOAD_RETRY_WAITS_S:
         try:
-            return fetch(url, policy, max_bytes=MAX_RESULT_BYTES, total_s=DOWNLOAD_TOTAL_S)
+            return fetch(url, policy, max_bytes=MAX_RESULT_BYTES, total_s=end - time.monotonic())
         except UnreachableError as error:
-            if error.http_status in GONE:
+            if error.http_status in GONE or time.monotonic() + wait_s >= end:
                 raise
             monitor.sleep(wait_s)
             monitor.check()
-    return fetch(url, policy, max_bytes=MAX_RESULT_BYTES, total_s=DOWNLOAD_TOTAL_S)
+    return fetch(url, policy, max_bytes=MAX_RESULT_BYTES, total_s=end - time.monotonic())
 
 
 def _status_words(image: ImageResult, task: Task) -> str:
@@ -186,8 +190,8 @@ def _with_originals(outcomes: Sequence[Outcome], originals: Sequence[Picture]) -
 def _describe(failed: Sequence[Outcome], total: int) -> str:
     lines = [f"image {o.index + 1} (task {o.task_id}): {o.status}: {o.reason}" for o in failed]
     rest = (
-        "\nThe others are kept by the service: set on_failure to 'skip' or 'original' in Poll Result and run again; "
-        "nothing is charged for that."
+        "\nThe others are kept by the service: set on_failure to 'skip' or 'original' in Poll Result, with the same "
+        "task id; that costs nothing."
     )
     return (
         f"{len(failed)} of {total} images have no result:\n" + "\n".join(lines) + (rest if len(failed) < total else "")

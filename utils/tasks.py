@@ -11,6 +11,7 @@ from .errors import DeadlineError, UnreachableError
 
 MIN_WAIT_S = 0.5
 MAX_WAIT_S = 30.0
+MAX_RETRY_AFTER_S = 150.0
 DEFAULT_WAIT_S = 2.0  # when the service names no wait_time
 PATIENCE_S = 120.0  # from the first failure in a row; outages of a minute are common, longer ones rarely end soon
 
@@ -44,26 +45,33 @@ def watch(
                 trouble_since = clock()
             if clock() - trouble_since >= PATIENCE_S or clock() - start >= timeout_s:
                 raise
-            wait_s = error.retry_after_s if error.retry_after_s is not None else backoff_s(failures)
-            on_trouble(error, clamp_s(wait_s))
+            wait_s = trouble_wait_s(error, failures)
+            on_trouble(error, wait_s)
         else:
             failures = 0
             state = task.status_words
             yield task
             if task.status.is_final:
                 return
-            wait_s = DEFAULT_WAIT_S if task.wait_time_s is None else task.wait_time_s
+            wait_s = clamp_s(DEFAULT_WAIT_S if task.wait_time_s is None else task.wait_time_s)
         left_s = start + timeout_s - clock()
         if left_s <= 0:
             msg = f"Not finished after {timeout_s:g} s; last state: {state}."
             raise DeadlineError(msg)
         check_cancel()
-        sleep(min(clamp_s(wait_s) * jitter(), left_s))
+        sleep(min(wait_s * jitter(), left_s))
 
 
 def clamp_s(wait_s: float) -> float:
     """Return a wait that neither hammers the service nor sleeps through the result."""
     return min(max(wait_s, MIN_WAIT_S), MAX_WAIT_S)
+
+
+def trouble_wait_s(error: UnreachableError, failures: int) -> float:
+    """Return how long to wait after a failure: what the service asks for, within bounds, else ever longer."""
+    if error.retry_after_s is None:
+        return backoff_s(failures)
+    return min(max(error.retry_after_s, MIN_WAIT_S), MAX_RETRY_AFTER_S)
 
 
 def backoff_s(failures: int) -> float:

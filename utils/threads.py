@@ -34,6 +34,18 @@ def start(work: Callable[[], R], name: str) -> Future[R]:
     return future
 
 
+def within(total_s: float, work: Callable[[], R], name: str) -> R:
+    """Return the work's result, or raise TimeoutError after so many seconds, whatever it is stuck in.
+
+    A socket's timeout starts anew with every byte; this one does not. The thread may finish behind it.
+    """
+    future = start(work, name)
+    if not wait([future], timeout=total_s).done:
+        msg = f"no end after {total_s:g} s"
+        raise TimeoutError(msg)
+    return future.result()
+
+
 def map_bounded(work: Callable[[T], R], items: Sequence[T], *, workers: int, monitor: Monitor) -> list[R]:
     """Return `work` of every item in the items' order, at most `workers` at a time.
 

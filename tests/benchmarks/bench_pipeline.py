@@ -70,7 +70,7 @@ def through_the_pack(batch: np.ndarray, settings: config.Config) -> np.ndarray:
     backend = connect(settings, "auto")
     hosted = upload(
         [partial(from_float, values) for values in batch],
-        open_host(settings, "auto"),
+        open_host(settings, "auto", backend.profile),
         fmt="auto",
         may_fit=True,
         limits=backend.profile.limits,

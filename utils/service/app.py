@@ -75,9 +75,6 @@ class Service:
             return await handler(request)
         except web.HTTPException as error:
             return refusal(error.status, error.reason)
-        except (sqlite3.Error, OSError) as error:
-            _log.warning("the embedded service cannot use its state folder: %s", error)
-            return refusal(503, f"nothing was accepted: the state folder cannot be used ({error})")
 
     async def _create(self, request: web.Request) -> web.Response:
         try:
@@ -85,13 +82,21 @@ class Service:
         except InputError as error:
             return refusal(400, str(error))
         style = request.match_info["style"]
-        task_id = await asyncio.to_thread(self._jobs.accept, style, links, priority)
+        try:
+            task_id = await asyncio.to_thread(self._jobs.accept, style, links, priority)
+        except sqlite3.Error as error:
+            _log.warning("the embedded service cannot write its job table: %s", error)
+            return refusal(503, f"nothing was accepted: the job table cannot be written ({error})")
         self._workers.wake()
         return web.json_response({"code": 0, "msg": "", "data": {"task_id": task_id}})
 
     async def _result(self, request: web.Request) -> web.Response:
         task_id = request.match_info["task_id"]
-        state = await asyncio.to_thread(self._jobs.state, task_id, self._workers.count)
+        try:
+            state = await asyncio.to_thread(self._jobs.state, task_id, self._workers.count)
+        except sqlite3.Error as error:
+            _log.warning("the embedded service cannot read its job table: %s", error)
+            return refusal(503, f"the job table cannot be read ({error})")
         if state is None:
             return refusal(404, "there is no such task")
         if not _HOST.fullmatch(request.host):

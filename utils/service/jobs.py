@@ -75,13 +75,22 @@ class JobTable:
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-        self._db.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; {_SCHEMA}")
+        self._read_lock = threading.Lock()
+        self._db = _connect(path)
+        try:
+            self._db.executescript(
+                f"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; {_SCHEMA}"
+            )
+            self._reader = _connect(path)  # reading never waits for a writer, here or in another process
+        except sqlite3.Error:
+            self._db.close()
+            raise
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
+        with self._lock, self._read_lock:
             self._db.close()
+            self._reader.close()
 
     def accept(self, style: str, links: Sequence[str], priority: int) -> str:
         """Store a task durably and return its id."""
@@ -161,7 +170,7 @@ class JobTable:
     def state(self, task_id: str, workers: int) -> TaskState | None:
         """Return a task as the API shows it, or None for an unknown id; `workers` draw at the same time."""
         now = self._clock()
-        with self._transaction() as db:
+        with self._snapshot() as db:
             task = db.execute("SELECT seq, priority, created FROM tasks WHERE id = ?", (task_id,)).fetchone()
             if task is None:
                 return None
@@ -184,11 +193,22 @@ class JobTable:
 
     def _has_open_work(self) -> bool:
         """Whether a claim may succeed; a plain read, so that idle workers never take the write lock."""
-        with self._lock:
-            return (
-                self._db.execute("SELECT 1 FROM images WHERE state IN ('queued', 'running') LIMIT 1").fetchone()
-                is not None
-            )
+        with self._snapshot() as db:
+            row = db.execute(
+                "SELECT 1 FROM images JOIN tasks ON seq = task "
+                "WHERE state IN ('queued', 'running') AND created > ? LIMIT 1",
+                (self._clock() - TASK_TIMEOUT_S,),
+            ).fetchone()
+        return row is not None
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[sqlite3.Connection]:
+        with self._read_lock:
+            self._reader.execute("BEGIN")
+            try:
+                yield self._reader
+            finally:
+                self._reader.execute("COMMIT")
 
     @staticmethod
     def _queue(db: sqlite3.Connection, seq: int, priority: int, now: float) -> tuple[int, float | None]:
@@ -216,6 +236,10 @@ class JobTable:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
 
 
 def derive_status(states: Sequence[str], created: float, finished: float, now: float) -> TaskStatus:

@@ -26,10 +26,14 @@ class PictureStore:
         """Keep the bytes for so many seconds and return their name; they appear whole or not at all."""
         name = f"{secrets.token_urlsafe(32)}.{EXTENSIONS[media_type]}"
         partial = self._folder / f"{name}.part"
-        partial.write_bytes(data)
         expires = self._clock() + lifetime_s
-        os.utime(partial, (expires, expires))
-        partial.replace(self._folder / name)
+        try:
+            partial.write_bytes(data)
+            os.utime(partial, (expires, expires))
+            partial.replace(self._folder / name)
+        except OSError:  # a full disk must not keep half a picture
+            partial.unlink(missing_ok=True)
+            raise
         return name
 
     def path(self, name: str) -> Path | None:

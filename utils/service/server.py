@@ -8,6 +8,7 @@ import logging
 import secrets
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -57,6 +58,9 @@ class Server:
             raise ConfigurationError(msg) from error
         self._workers = Workers(self._jobs, self.pictures, options.policy, options.workers)
         self._loop = asyncio.new_event_loop()
+        # Its own, because the loop's default one cannot be shut down while the interpreter ends.
+        self._executor = ThreadPoolExecutor(2, "cartoonize-jobs")
+        self._loop.set_default_executor(self._executor)
         self._thread = threading.Thread(target=self._loop.run_forever, name="cartoonize-service", daemon=True)
         self._runner: web.AppRunner | None = None
         self.base_url = ""
@@ -66,10 +70,10 @@ class Server:
         self._thread.start()
         try:
             port = asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(timeout=30)
-        except OSError as error:
+        except (OSError, OverflowError) as error:
             self._end_loop()
             self._jobs.close()
-            msg = f"Cannot listen on {self._options.host}:{self._options.port}: {error.strerror or error}."
+            msg = f"Cannot listen on {self._options.host}:{self._options.port}: {error}."
             raise ConfigurationError(msg) from error
         shown_host = f"[{self._options.host}]" if ":" in self._options.host else self._options.host
         self.base_url = f"http://{shown_host}:{port}"
@@ -102,7 +106,7 @@ class Server:
         try:
             site = web.TCPSite(runner, self._options.host, self._options.port)
             await site.start()
-        except OSError:
+        except (OSError, OverflowError):
             await runner.cleanup()
             raise
         self._runner = runner
@@ -111,7 +115,7 @@ class Server:
     def _end_loop(self) -> None:
         if self._loop.is_closed():
             return
-        asyncio.run_coroutine_threadsafe(self._loop.shutdown_default_executor(), self._loop).result(timeout=30)
+        self._executor.shutdown(wait=True)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

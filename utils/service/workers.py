@@ -59,7 +59,10 @@ class Workers:
         end = time.monotonic() + patience_s
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
-        self._jobs.release(self._owner)
+        try:
+            self._jobs.release(self._owner)
+        except sqlite3.Error as error:  # the leases run out by themselves
+            _log.warning("the embedded service cannot hand back its work: %s", error)
 
     def _draw_until_stopped(self) -> None:
         while not self._stopping.is_set():
@@ -110,9 +113,26 @@ class Workers:
             _log.exception("drawing a picture failed")
             self._jobs.finish(claim, result=None, reason=f"internal error: {type(error).__name__}")
             return
-        result = self._pictures.put(drawn, "image/png", RETENTION_S)
-        if not self._jobs.finish(claim, result=result, seconds=time.monotonic() - start):
-            self._pictures.delete(result)
+        self._store(claim, drawn, time.monotonic() - start)
+
+    def _store(self, claim: Claim, drawn: bytes, seconds: float) -> None:
+        """Keep a drawn picture, however long the disk stays full: the work is done, and the lease is ours."""
+        while not self._stopping.is_set():
+            try:
+                self._finish(claim, self._pictures.put(drawn, "image/png", RETENTION_S), seconds)
+            except (sqlite3.Error, OSError) as error:
+                self._report(error)
+                self._stopping.wait(_IDLE_S)
+            else:
+                return
+
+    def _finish(self, claim: Claim, result: str, seconds: float) -> None:
+        is_ours = False
+        try:
+            is_ours = self._jobs.finish(claim, result=result, seconds=seconds)
+        finally:
+            if not is_ours:
+                self._pictures.delete(result)
 
     def _input(self, link: str) -> Picture:
         # A picture that this store holds is read from it: its link may name a port of an earlier run.
