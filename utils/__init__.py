@@ -7,7 +7,7 @@ Data flows one way, each arrow is one function:
 
 errors    the error family          config    profiles, secrets, state folder
 contract  the API as types (pure)   service   the embedded service that speaks the same API
-batches   pictures -> one batch     cli       the command `portrait-cartoonize`
+batches   pictures -> one batch     cli       the command `portrait-cartoonize`, cli_serve its `serve`
 monitor   progress and Cancel       threads   work beside the caller, bounded and cancellable
 backend   names -> client, host     redaction what must not reach a log or an error
 """
