@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import quality_measures as quality
-from cartoonize_pack.utils.service.engine import Style, draw, drawing, stylize
+from cartoonize_pack.utils.service.engine import Style, draw, drawing, faces, lines, stylize
 from cartoonize_pack.utils.service.engine.colour import lab_from_rgb, lightness_from_rgb, rgb_from_lab
 from cartoonize_pack.utils.service.engine.components import clean_components
 from cartoonize_pack.utils.service.engine.curves import soft_staircase, table_index
@@ -14,6 +14,7 @@ from cartoonize_pack.utils.service.engine.faces import find_faces
 from cartoonize_pack.utils.service.engine.figure import Face
 from cartoonize_pack.utils.service.engine.flow import Flow, smooth_along, tangent_flow
 from cartoonize_pack.utils.service.engine.focus import defocus
+from cartoonize_pack.utils.service.engine.hair import pale_hair
 from cartoonize_pack.utils.service.engine.l0 import l0_smooth
 from cartoonize_pack.utils.service.engine.noise import noise_deviation, remove_noise
 from cartoonize_pack.utils.service.engine.resampling import Enlarger, resize_plane
@@ -298,6 +299,7 @@ def white_haired() -> tuple[Picture, NDArray[np.bool_]]:
     y, x = np.mgrid[: rgb.shape[0], : rgb.shape[1]]
     head = ((x - 160) / 78.0) ** 2 + ((y - 75) / 75.0) ** 2 < 1
     hair = head & (hue_deg > 66) & (np.hypot(lab[1], lab[2]) > 9) & ((y < 90) | (x < 112) | (x > 206))
+    hair |= head & (lab[0] < 50) & ((y < 78) | (x < 114) | (x > 204))
     hair = np.array(Image.fromarray(hair.astype(np.uint8) * 255).filter(ImageFilter.MedianFilter(5))) > 128
     lab[0][hair] = 62 + 0.4 * lab[0][hair]
     lab[1:][:, hair] *= 0.15
@@ -306,9 +308,9 @@ def white_haired() -> tuple[Picture, NDArray[np.bool_]]:
 
 def test_light_grey_hair_is_not_skin() -> None:
     rgb, hair = white_haired()
-    lab, faces = survey(rgb)
+    lab, found = survey(rgb)
     full = lab_from_rgb(rgb)
-    mask = skin_mask(full, faces[:1], [learn_skin(lab, faces[0])])
+    mask = skin_mask(full, found[:1], [learn_skin(lab, found[0])])
     assert float(mask[hair].mean()) < 0.08
     left, top, right, bottom = CHIN
     assert float(mask[top:bottom, left:right].mean()) > 0.9
@@ -321,6 +323,77 @@ def test_light_grey_hair_is_drawn_pale_beside_coloured_skin() -> None:
     red, green, blue = np.median(drawn.rgb[paint], 0)
     assert quality.hue_chroma((red, green, blue))[1] < 8
     assert quality.hue_chroma(median_colour(drawn.rgb, CHIN))[1] > 14
+
+
+def pale_hair_of(rgb: Picture) -> NDArray[np.float32]:
+    """Mask of the white hair in a picture, at its own size."""
+    lab, found = survey(rgb)
+    full, models = lab_from_rgb(rgb), [learn_skin(lab, found[0])]
+    return pale_hair(full, skin_mask(full, found[:1], models), found[:1], models, 0.4)
+
+
+def test_white_hair_is_found_and_blond_hair_before_a_white_wall_is_not() -> None:
+    rgb, hair = white_haired()
+    found = pale_hair_of(rgb)
+    left, top, right, bottom = CHIN
+    assert float(found[hair].mean()) > 0.5
+    assert float(found[top:bottom, left:right].max()) == 0
+    assert float(pale_hair_of(portrait()).max()) == 0
+
+
+def test_white_hair_has_strands_in_manga_and_no_dots_on_the_face(monkeypatch: pytest.MonkeyPatch) -> None:
+    rgb, hair = white_haired()
+    drawn = draw(rgb, Style.MANGA)
+    for left, top, right, bottom in (CHEEK, CHIN):
+        assert int(drawn.rgb[top:bottom, left:right].min()) > 250
+    monkeypatch.setattr(lines, "strands", lambda lightness, *_: np.zeros_like(lightness))
+    bare = float((draw(rgb, Style.MANGA).ink[hair] > 128).mean())
+    assert float((drawn.ink[hair] > 128).mean()) > bare + 0.015
+
+
+def test_tinted_glasses_get_no_screentone() -> None:
+    rgb = portrait()
+    y, x = np.mgrid[: rgb.shape[0], : rgb.shape[1]]
+    glasses = np.zeros(rgb.shape[:2], bool)
+    for left, top, right, bottom in (LEFT_EYE, RIGHT_EYE):
+        glasses |= np.hypot((x - (left + right) / 2) / 19, (y - (top + bottom) / 2 - 3) / 16) < 1
+    rgb[glasses] = (rgb[glasses] * np.array([0.85, 0.6, 0.42])).astype(np.uint8)
+    drawn = draw(rgb, Style.MANGA)
+    paper = glasses & (drawn.ink < 8)
+    assert float((drawn.rgb[..., 0] < 128)[paper].mean()) < 0.08
+
+
+def test_glowing_skin_is_calmed_and_keeps_its_lightness() -> None:
+    lab = lab_from_rgb(portrait())
+    lab[1:] *= 1.9
+    glowing = rgb_from_lab(lab)
+    before, after = median_colour(glowing, CHIN), median_colour(stylize(glowing, Style.ANIME), CHIN)
+    lightness = [float(quality.lightness(np.array([[colour]], np.uint8))[0, 0]) for colour in (before, after)]
+    assert abs(lightness[1] - lightness[0]) < 5
+    assert quality.hue_chroma(after)[1] < 0.75 * quality.hue_chroma(before)[1]
+
+
+def test_both_people_of_a_picture_are_found_in_unequal_light() -> None:
+    canvas = np.full((400, 700, 3), (150, 155, 160), np.uint8)
+    canvas[:, :320] = portrait()
+    canvas[40:, 400:688] = with_gamma(portrait((288, 360)), 1.5)
+    found = sorted((face.x, face.y) for face in survey(canvas)[1])
+    assert np.array(found) == pytest.approx(np.array([[0.228, 0.30], [0.777, 0.37]]), abs=0.06)
+
+
+@pytest.mark.parametrize(("second", "count"), [(1.78, 2), (1.42, 1)])
+def test_second_face_may_be_less_certain_but_not_doubtful(
+    monkeypatch: pytest.MonkeyPatch, second: float, count: int
+) -> None:
+    """Scores measured on two men in one photograph, and on the folded arms of one."""
+
+    def scores(_evidence: object, size: tuple[int, int], _width_px: float) -> NDArray[np.float32]:
+        plane = np.zeros(size, np.float32)
+        plane[40, 60], plane[40, 180] = 2.13, second
+        return plane
+
+    monkeypatch.setattr(faces, "_window_scores", scores)
+    assert len(find_faces(lab_from_rgb(noise(120, 240)))) == count
 
 
 @pytest.mark.parametrize("gamma", [0.7, 1.0, 2.0])
@@ -372,8 +445,18 @@ def test_defocus_tells_blurred_from_sharp_edges() -> None:
     blurred = np.array(image.filter(ImageFilter.GaussianBlur(7)))
     mixed = np.where(x < 200, checks, blurred)
     estimate = defocus(lightness_from_rgb(np.repeat(mixed[..., None], 3, 2)))
-    assert float(estimate[:, :150].mean()) < 0.05
-    assert float(estimate[:, 260:].mean()) > 0.6
+    assert estimate.shape == (100, 200)
+    assert float(estimate[:, :75].mean()) < 0.05
+    assert float(estimate[:, 130:].mean()) > 0.6
+
+
+def test_small_lights_do_not_pass_for_sharp_when_mildly_blurred() -> None:
+    y, x = np.mgrid[:400, :600]
+    lights = ((np.hypot(x % 20 - 10, y % 20 - 10) < 6) * 180 + 40).astype(np.uint8)
+    soft = np.array(Image.fromarray(lights).filter(ImageFilter.GaussianBlur(2.5)))
+    estimate = defocus(lightness_from_rgb(np.repeat(np.where(x < 300, lights, soft)[..., None], 3, 2)))
+    assert float(estimate[:, :120].mean()) < 0.05
+    assert float(estimate[:, 190:].mean()) > 0.5
 
 
 def test_uniformly_soft_picture_is_not_all_background() -> None:

@@ -42,9 +42,9 @@ class Golden:
 
 
 GOLDEN = {
-    Style.ANIME: Golden(0.736, 67, 0.844, 1039, 0.05, 0.55, 0.80, 0.0, 0.0),
+    Style.ANIME: Golden(0.714, 75, 0.844, 1023, 0.05, 0.55, 0.80, 0.0, 0.0),
     # On the small portrait one pixel of soft edge weighs more than on a large one: bilevel 0.88, not 0.95.
-    Style.MANGA: Golden(0.616, 5, 0.827, 969, 0.03, 0.55, 0.65, 0.85, 0.05),
+    Style.MANGA: Golden(0.610, 5, 0.829, 938, 0.03, 0.55, 0.65, 0.85, 0.05),
 }
 
 

@@ -31,6 +31,7 @@ _SHADOW_HUE_DEG = -3.0  # per step: shade on skin turns to red
 _SHADOW_CHROMA = 1.0
 _CALM_CHROMA = 22.0
 _CHROMA_GAIN = 1.12
+_GLOW_KEPT = 0.2  # of the chroma beyond: flat colour looks stronger than the same colour shaded
 _USUAL_HUE_DEG = 52.0
 _HUE_PULL_DEG = 6.0
 _INK_RGB = (14.0, 7.0, 12.0)
@@ -81,7 +82,7 @@ def _skin_colour(lightness: Plane, a: Plane, b: Plane, skin: Plane, level: float
 
 def _skin_chroma(chroma: Levels) -> Levels:
     """Pale skin gets a little colour, and glowing skin is calmed."""
-    calmed = _CHROMA_GAIN * _CALM_CHROMA + 0.35 * (chroma - _CALM_CHROMA)
+    calmed = _CHROMA_GAIN * _CALM_CHROMA + _GLOW_KEPT * (chroma - _CALM_CHROMA)
     return np.asarray(np.where(chroma < _CALM_CHROMA, _CHROMA_GAIN * chroma, calmed), np.float64)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from .blur import gaussian, guided_smooth
 from .components import clean_components
 from .flow import Flow, smooth_along, tangent_flow
+from .hair import strands
 from .planes import Plane
 from .resampling import resize_plane
 
@@ -20,7 +21,7 @@ _TYPICAL_STRENGTH = 3.2  # lightness: the picture is brought to this contrast of
 _STRENGTH_PERCENTILE = 93
 _GAIN_LIMITS = (0.8, 2.2)  # ... within reason: a blank wall stays blank
 _FACE_GAIN = 0.5  # folds of a face are soft, yet they make the likeness
-_HAIRLINE_STEP = 9.0  # lightness
+_HAIRLINE_STEP = 12.0  # lightness
 _ENLARGED, _ENLARGING_SIGMA_PX = 1.3, 0.9  # from this scale on pixels of the ink would show
 _FAINT, _FIRM = 0.18, 0.8  # hysteresis: a stroke is faint ink with some firm ink in it
 _MIN_FIRM_SHARE = 0.08
@@ -59,18 +60,21 @@ def ink_lines(source: LineSource, pen: Pen, unit_px: float) -> Plane:
     size = source.lightness.shape[0], source.lightness.shape[1]
     calm = guided_smooth(source.lightness, max(1, round(2 * unit_px)), 10.0)
     calm += np.float32(_FLAT_SHARE) * (source.flat - calm)
+    pale = resize_plane(source.half_pale, size)
     # White hair is as light as the skin below it: a hairline needs a step to be drawn along.
-    calm -= np.float32(_HAIRLINE_STEP) * resize_plane(source.half_pale, size)
+    calm -= np.float32(_HAIRLINE_STEP) * pale
     half_size = source.half_flat.shape[0], source.half_flat.shape[1]
     flow = tangent_flow(resize_plane(calm, half_size), _FLOW_SIGMA * unit_px / 2)
     steps_px = [max(1.0, step * unit_px) for step in _STEPS]
-    response = smooth_along(_difference(calm, pen.sigma * unit_px), flow.resized(size), steps_px)
+    full_flow = flow.resized(size)
+    response = smooth_along(_difference(calm, pen.sigma * unit_px), full_flow, steps_px)
     contours = _contours(source, flow, pen, unit_px)
     np.minimum(response, resize_plane(contours, size), out=response)
     response *= np.float32(_contrast_gain(response))
     emphasis = 1 + np.float32(_FACE_GAIN) * np.maximum(source.half_face, source.half_pale)
     emphasis *= (1 - source.half_defocus) ** 2
     response *= resize_plane(emphasis, size)
+    response += strands(source.lightness, full_flow, pale, unit_px)
     response = gaussian(response, 0.7 * unit_px, 2.0)
     ink = np.clip(np.tanh((response + np.float32(pen.epsilon)) * np.float32(-pen.phi)), 0, 1)
     ink = clean_components(ink, _FAINT, _FIRM, int(_MIN_AREA * unit_px * unit_px), _MIN_FIRM_SHARE)

@@ -25,8 +25,12 @@ _MIN_CELL_PX = 6.5  # finer dots melt into grey
 _MIN_SKIN_SHARE = 0.0015
 _PAPER_DEG, _TONED_DEG = 47.0, 42.0  # typology angle of skin left white; of skin that gets a film
 _SKIN_ON_PAPER, _SKIN_ON_FILM = 0.80, 0.56
-_SKIN_CONTRAST = 0.7  # only firm shadows get a film
+_SKIN_CONTRAST = 0.62  # only firm shadows get a film
 _DARKEST_SKIN = 0.33  # shade on skin is film, never solid black
+_HAIR_ON_PAPER, _HAIR_CONTRAST = 0.70, 1.8  # white hair is paper, its shaded side a light film
+_HAIR_SIGMA = 5.0  # pen units: the round of the head, not its strands
+_DARKEST_PALE_HAIR = 0.5  # above the dark film
+_MIN_HAIR_SHARE = 0.001
 _BACKGROUND_BLACK = 0.2  # out of focus only the deepest tones are solid
 _BACKGROUND_COVERAGE = ((0.2, 0.46), (0.45, 0.24), (0.62, 0.11), (0.7, 0.0))  # tone, coverage: graded film
 
@@ -39,6 +43,7 @@ class Exposure:
     white: float
     skin: float | None  # normalised tone of lit skin
     skin_target: float
+    pale_hair: float | None  # normalised tone of white and grey hair
 
 
 def choose_exposure(sketch: Sketch, people: People) -> Exposure:
@@ -46,15 +51,18 @@ def choose_exposure(sketch: Sketch, people: People) -> Exposure:
     lightness = sketch.half_flat[0]
     black, white = np.percentile(lightness[::4, ::4], [1, 99])
     low, high = min(float(black), 18.0), max(float(white), 80.0)
+    hair = None
+    if sketch.half_pale.mean() > _MIN_HAIR_SHARE:
+        hair = (float(np.average(lightness, weights=sketch.half_pale)) - low) / (high - low)
     weight = sketch.half_skin
     if weight.mean() <= _MIN_SKIN_SHARE:
-        return Exposure(low, high, None, 0.0)
+        return Exposure(low, high, None, 0.0, hair)
     mean = float(np.average(lightness, weights=weight))
     lit_weight = weight * (lightness >= mean)
     lit = float(np.average(lightness, weights=lit_weight)) if lit_weight.sum() > 0 else mean
     lightest_deg = max(skin.typology_deg for skin in people.skins)
     target = _SKIN_ON_FILM + (_SKIN_ON_PAPER - _SKIN_ON_FILM) * ramp(lightest_deg, _TONED_DEG, _PAPER_DEG)
-    return Exposure(low, high, (lit - low) / (high - low), target)
+    return Exposure(low, high, (lit - low) / (high - low), target, hair)
 
 
 class Painter:
@@ -95,15 +103,20 @@ class Painter:
 
 
 def _expose(sketch: Sketch, exposure: Exposure) -> Plane:
-    """Normalised tone [H,W], with skin brought to its own place."""
+    """Normalised tone [H,W], with skin and pale hair brought to their own places."""
     size = sketch.tone.shape[0], sketch.tone.shape[1]
     tone = (sketch.tone - np.float32(exposure.black)) / np.float32(exposure.white - exposure.black)
     tone = np.asarray(np.clip(tone, 0, 1), np.float32)
     if exposure.skin is not None:
-        skin = resize_plane(sketch.half_skin, size)
-        shade = (tone - np.float32(exposure.skin)) * np.float32(_SKIN_CONTRAST)
-        shifted = np.maximum(shade + np.float32(exposure.skin_target), np.float32(_DARKEST_SKIN))
-        tone += skin * (shifted - tone)
+        shifted = np.float32(exposure.skin_target) + (tone - np.float32(exposure.skin)) * np.float32(_SKIN_CONTRAST)
+        tone += resize_plane(sketch.half_skin, size) * (np.maximum(shifted, np.float32(_DARKEST_SKIN)) - tone)
+    if exposure.pale_hair is not None:
+        shade = gaussian(tone, _HAIR_SIGMA * sketch.unit_px) - np.float32(exposure.pale_hair)
+        shifted = np.float32(_HAIR_ON_PAPER) + shade * np.float32(_HAIR_CONTRAST)
+        hair = smoothstep(
+            resize_plane(sketch.half_pale, size), 0.4, 0.6
+        )  # a half tone at its rim would be a row of dots
+        tone += hair * (np.maximum(shifted, np.float32(_DARKEST_PALE_HAIR)) - tone)
     return tone
 
 

@@ -10,12 +10,13 @@ from .colour import lab_from_rgb, lightness_from_rgb
 from .curves import smoothstep
 from .figure import Face, body_map, face_map, head_map
 from .focus import defocus
+from .hair import pale_hair
 from .l0 import l0_smooth
 from .lines import LineSource, Pen, ink_lines
 from .planes import Picture, Plane
 from .resampling import resize_picture, resize_plane
-from .skin import pale_hair, plain_skin, skin_mask
-from .skin_model import SkinModel
+from .skin import plain_skin, skin_mask
+from .skin_model import CORE, SkinModel
 
 _LAB_RANGE = (100.0, 128.0, 128.0)  # brings the three channels to comparable steps for L0
 _FLATNESS = 0.014  # lambda of L0
@@ -48,6 +49,7 @@ class Sketch:
     half_heads: Plane  # [h,w] 0..1: faces with their hair
     half_features: Plane  # [h,w] 0..1: eyes, brows, mouth, read from the photograph
     half_defocus: Plane  # [h,w] 0..1: lines grow faint
+    half_pale: Plane  # [h,w] 0..1: white and grey hair
     half_blur: Plane  # [h,w] 0..1: so much out of focus that borders dissolve
     tone: Plane  # [H,W] lightness 0..100 to be quantised: flat, with the features drawn in
     ink: Plane  # [H,W] 0..1
@@ -61,28 +63,33 @@ def make_sketch(rgb: Picture, people: People, pen: Pen, unit_px: float, blur: Pl
     """
     size = rgb.shape[0], rgb.shape[1]
     half_size = size[0] // 2, size[1] // 2
-    lab = lab_from_rgb(resize_picture(rgb, half_size))
-    faces = face_map(people.faces, half_size)
-    half_defocus = defocus(lab[0]) if blur is None else resize_plane(blur, half_size)
-    half_defocus = half_defocus * (1 - face_map(people.faces, half_size, _FACE))
-    half_defocus = _doubted(half_defocus, head_map(people.faces, half_size, _HEAD))
+    lab, lightness = lab_from_rgb(resize_picture(rgb, half_size)), lightness_from_rgb(rgb)
+    half_defocus = _behind(defocus(lightness) if blur is None else resize_plane(blur, half_size), people)
     heads = head_map(people.faces, half_size, _RELIEF)
     flat = _flatten(lab, heads, half_defocus)
     skin = skin_mask(flat, people.faces, people.skins)
+    pale = pale_hair(lab, skin, people.faces, people.skins, unit_px / 2)
+    skin *= 1 - pale
     half_defocus *= 1 - gaussian(skin, 2 * unit_px)  # shading of cheeks is soft as well
     half_blur = smoothstep(half_defocus, *_BLURRED)
     half_defocus = _doubted(half_defocus, body_map(people.faces, half_size, _BODY))
     _run_together(flat, lab, half_blur, unit_px)
-    pale = pale_hair(flat, skin, people.faces, people.skins)
     flat[1:] *= 1 - np.float32(_HAIR_GLOW) * pale
     coloured = any(model.coloured for model in people.skins)
     features = _features(skin if coloured else plain_skin(flat, people.faces, people.skins), people)
-    lightness = lightness_from_rgb(rgb)
     full_flat = resize_plane(flat[0], size)
+    faces = face_map(people.faces, half_size)
     source = LineSource(lightness, full_flat, flat[0], faces, half_defocus, gaussian(pale, unit_px))
     ink = ink_lines(source, pen, unit_px)
     tone = _tone(lightness, full_flat, flat[0], features, unit_px)
-    return Sketch(flat, skin, heads, features, half_defocus, half_blur, tone, ink, unit_px)
+    return Sketch(flat, skin, heads, features, half_defocus, pale, half_blur, tone, ink, unit_px)
+
+
+def _behind(half_defocus: Plane, people: People) -> Plane:
+    """Defocus [h,w] without the faces themselves, and with doubt about their hair."""
+    size = half_defocus.shape[0], half_defocus.shape[1]
+    outside = half_defocus * (1 - face_map(people.faces, size, _FACE))
+    return _doubted(outside, head_map(people.faces, size, _HEAD))
 
 
 def _doubted(half_defocus: Plane, expected: Plane) -> Plane:
@@ -91,12 +98,13 @@ def _doubted(half_defocus: Plane, expected: Plane) -> Plane:
 
 
 def _features(skin: Plane, people: People) -> Plane:
-    """Eyes, brows and mouth: what is not skin inside a face, but lies amid skin."""
+    """Eyes, brows and mouth: what is not skin inside a face, but lies amid skin or in its core."""
     size = skin.shape[0], skin.shape[1]
     height_px = max((face.height * size[0] for face in people.faces), default=0.0)
     if height_px == 0:
         return np.zeros_like(skin)
     amid = smoothstep(wide_gaussian(skin, max(1.0, height_px * _FEATURE_REACH)), 0.3, 0.55)
+    amid = np.maximum(amid, face_map(people.faces, size, CORE))  # tinted glasses hide the skin around eyes
     return face_map(people.faces, size, 0.92) * (1 - skin) * amid
 
 

@@ -8,14 +8,13 @@ from numpy.typing import NDArray
 
 from .blur import gaussian
 from .curves import smoothstep
-from .figure import Face, face_ellipse, face_radius, head_map, neck_map
+from .figure import Face, face_ellipse, face_radius, neck_map
 from .planes import Plane
 from .skin_model import CORE, SkinModel, skin_probability
 
 _SURROUNDINGS = 1.5  # radii from which on most pixels are not the face
 _BINS, _BIN, _BIN_ORIGINS = 25, 4.2, (0.0, -40.0, -40.0)  # colour histogram: cells of 4.2 in L, a and b
 _NECK_TOLERANCE = 1.0  # negative strictness: the shade of the chin shifts colours
-_HAIR_REACH = 1.6  # face widths
 _REACH = 5.0  # how many half faces skin may lie away: hands, bare arms
 _MIN_ISLAND_SHARE = 0.06  # of the largest area; smaller ones are wood, gold or leather
 
@@ -96,17 +95,3 @@ def _without_small_islands(mask: Plane) -> Plane:
     kept[0] = True
     grown = ndi.grey_dilation(labels, 3)
     return np.asarray(mask * kept[grown], np.float32)
-
-
-def pale_hair(lab: Plane, skin: Plane, faces: Sequence[Face], models: Sequence[SkinModel]) -> Plane:
-    """Where a head shows something light and much paler than its skin [H,W]: white or grey hair."""
-    size = skin.shape[0], skin.shape[1]
-    pale = np.zeros_like(skin)
-    saturation = np.hypot(lab[1], lab[2]) / (lab[0] + 16)
-    for face, model in zip(faces, models, strict=True):
-        if not model.coloured:
-            continue
-        own = float(np.hypot(model.a_ratio, model.b_ratio))
-        paler = 1 - smoothstep(saturation, 0.55 * own, 0.85 * own)
-        pale = np.maximum(pale, paler * head_map([face], size, _HAIR_REACH))
-    return pale * (1 - skin) * smoothstep(lab[0], 35, 50)
