@@ -24,7 +24,7 @@ from stand_in_host import Interrupt, StandInHost
 IMAGE_TO_URL, SUBMIT, POLL = (
     NODE_CLASS_MAPPINGS[f"Cartoonize{name}"] for name in ("ImageToURL", "Submit", "PollResult")
 )
-HEARD_S = 1.0  # a wait looks for Cancel every 0.05 s; the rest is for a busy machine
+HEARD_S = 2.0  # a wait looks for Cancel every 0.05 s; the rest is for a busy machine
 DEFAULTS: dict[type, dict[str, Any]] = {
     IMAGE_TO_URL: {"host": "auto", "format": "auto", "out_of_limits": "fit"},
     SUBMIT: {"priority": 1, "profile": "auto", "variation": 0},
@@ -206,7 +206,7 @@ def test_polling_goes_on_while_the_loop_stands_still(service: ScriptedService) -
     async def beside_a_sampler() -> float:
         task = asyncio.ensure_future(_coroutine(POLL, task_id=task_id))
         await asyncio.sleep(0)
-        time.sleep(1.5)  # the sampler
+        time.sleep(2.5)  # the sampler
         start = time.monotonic()
         await task
         return time.monotonic() - start
