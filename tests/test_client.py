@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import pytest
 from cartoonize_pack.utils import client as client_module
-from cartoonize_pack.utils.client import Client, retry_after_s
+from cartoonize_pack.utils.client import Client
 from cartoonize_pack.utils.config import Profile, Secret
 from cartoonize_pack.utils.contract import Limits, TaskStatus
 from cartoonize_pack.utils.errors import (
@@ -25,6 +25,7 @@ from cartoonize_pack.utils.errors import (
     ServiceError,
     UnreachableError,
 )
+from cartoonize_pack.utils.http_errors import retry_after_s
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 

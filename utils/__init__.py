@@ -9,5 +9,5 @@ errors    the error family          config    profiles, secrets, state folder
 contract  the API as types (pure)   service   the embedded service that speaks the same API
 batches   pictures -> one batch     cli       the command `portrait-cartoonize`, cli_serve its `serve`
 monitor   progress and Cancel       threads   work beside the caller, bounded and cancellable
-backend   names -> client, host     redaction what must not reach a log or an error
+backend   names -> client, host     redaction what must not reach a log or an error, http_errors statuses as sentences
 """

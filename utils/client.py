@@ -1,12 +1,9 @@
-"""The API over HTTP: create_task and get_task; the one place where HTTP becomes an error."""
+"""The API over HTTP: create_task and get_task."""
 
 from __future__ import annotations
 
-import email.utils
 import json
 import random
-import ssl
-import time
 from collections.abc import Sequence
 from types import TracebackType
 from urllib.parse import quote
@@ -14,13 +11,13 @@ from urllib.parse import quote
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.util.retry import Retry
 
 from . import contract
 from .config import Profile
 from .download import PlainSession, read_body
 from .errors import CartoonizeError, ContractError, InputError, OutcomeUnknownError, ServiceError, UnreachableError
+from .http_errors import NOT_CHARGED, cause_of, error_of, nothing_was_sent, service_of
 from .threads import within
 
 CONNECT_TIMEOUT_S = 10.0
@@ -28,11 +25,6 @@ TOTAL_S = 60.0  # for one call, from the first byte sent to the last received
 MAX_REPLY_BYTES = 4_000_000
 QUICK_WAIT_S = 0.3
 QUICK_RETRIES = 2  # for a blip; longer trouble is the business of tasks.watch, which hears Cancel
-# After these a submission was certainly not accepted. After others it may have been: a 303 is how some services
-# acknowledge a POST, a gateway's 502 or 503 may come after the request had reached the service.
-NOT_ACCEPTED = (301, 307, 308, 400, 401, 402, 403, 404, 405, 406, 411, 413, 414, 415, 422, 429)
-NOT_CHARGED = " Nothing was accepted, nothing was charged."
-_HANDSHAKE_FAILURES = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER", "UNSUPPORTED_PROTOCOL")
 
 
 class Client:
@@ -86,7 +78,7 @@ class Client:
         try:
             reply = self._exchange(self._session, "GET", url, None, total_s or self._total_s)
         except requests.RequestException as error:
-            msg = f"{self._who} cannot be reached ({_cause(error)})."
+            msg = f"{self._who} cannot be reached ({cause_of(error)})."
             raise UnreachableError(msg) from error
         return contract.parse_task(reply, task_id)
 
@@ -96,10 +88,10 @@ class Client:
             try:
                 return self._exchange(session, "POST", self._profile.create_url, body, self._total_s)
             except requests.RequestException as error:
-                if _nothing_was_sent(error):
-                    msg = f"{self._who} cannot be reached ({_cause(error)}). Nothing was sent, nothing was charged."
+                if nothing_was_sent(error):
+                    msg = f"{self._who} cannot be reached ({cause_of(error)}). Nothing was sent, nothing was charged."
                     raise UnreachableError(msg) from error
-                raise OutcomeUnknownError(self._unknown(_cause(error))) from error
+                raise OutcomeUnknownError(self._unknown(cause_of(error))) from error
             except ServiceError as error:
                 if error.is_refusal:
                     raise
@@ -128,31 +120,8 @@ class Client:
             except CartoonizeError as error:
                 raise UnreachableError(str(error), http_status=response.status_code) from error
             if not 200 <= response.status_code < 300:
-                raise self._http_error(method, response, reply)
+                raise error_of(response, reply, method, self._profile.name)
             return reply
-
-    def _http_error(self, method: str, response: requests.Response, reply: bytes) -> ServiceError:
-        """Return the error that an HTTP status means, as a sentence that says what to do."""
-        status, said, profile = response.status_code, _said(reply), self._profile.name
-        wait_s = retry_after_s(response.headers.get("Retry-After"), time.time())
-        is_refusal = status in NOT_ACCEPTED or (status == 503 and (bool(said) or wait_s is not None))
-        charged = NOT_CHARGED if method == "POST" and is_refusal else ""
-        if status == 429 or status >= 500:
-            busy = "has too many requests" if status == 429 else "is in trouble"
-            again = "" if wait_s is None else f" It asks to wait {wait_s:g} s."
-            msg = f"{self._who} {busy} (HTTP {status}).{said}{again}{charged}"
-            return UnreachableError(msg, http_status=status, retry_after_s=wait_s, is_refusal=is_refusal)
-        sentences = {
-            401: f"did not accept the key pair of profile {profile!r}. Check app key and secret",
-            403: f"does not let the key pair of profile {profile!r} use this algorithm. See the service's console",
-            404: "has nothing at this address. Check create_url of the profile"
-            if method == "POST"
-            else "does not know this task. Choose the profile that it was submitted with",
-        }
-        redirect = "answered with a redirect, which is not followed, so that the key stays. Check the addresses"
-        sentence = redirect if 300 <= status < 400 else sentences.get(status, "refused the request")
-        msg = f"{self._who} {sentence} (HTTP {status}).{said}{charged}"
-        return ServiceError(msg, http_status=status, is_refusal=is_refusal)
 
     def _unknown(self, why: str) -> str:
         return (
@@ -162,7 +131,7 @@ class Client:
 
     @property
     def _who(self) -> str:
-        return f"The service of profile {self._profile.name!r}"
+        return service_of(self._profile.name)
 
     def _new_session(self, retry: Retry) -> requests.Session:
         session = PlainSession()
@@ -191,43 +160,3 @@ class _QuickRetry(Retry):
 
     def get_backoff_time(self) -> float:
         return QUICK_WAIT_S * random.uniform(0.5, 1.5)
-
-
-def retry_after_s(header: str | None, now_s: float) -> float | None:
-    """Return the seconds of a Retry-After header, given as a number or as a date; None if there is none."""
-    if not header:
-        return None
-    if header.strip().isdigit():
-        return float(header.strip()[:9])
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - now_s)
-    except (TypeError, ValueError):
-        return None
-
-
-def _nothing_was_sent(error: requests.RequestException) -> bool:
-    """Whether the failure came before any byte of the request: DNS, refused or timed-out connection, TLS handshake."""
-    reason = getattr(error.args[0] if error.args else None, "reason", None)
-    if isinstance(error, requests.exceptions.SSLError):
-        inner = reason.args[0] if reason is not None and reason.args else None
-        return isinstance(inner, ssl.SSLError) and inner.reason in _HANDSHAKE_FAILURES
-    if isinstance(error, requests.exceptions.ProxyError):  # raised until the connection through the proxy stands
-        return True
-    invalid = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema)
-    return isinstance(error, invalid) or isinstance(reason, (NewConnectionError, ConnectTimeoutError))
-
-
-def _cause(error: requests.RequestException) -> str:
-    reason = getattr(error.args[0] if error.args else None, "reason", None) or error
-    words = str(reason).rpartition(": ")[2]
-    return f"{type(reason).__name__}: {words[:200]}"
-
-
-def _said(reply: bytes) -> str:
-    """Return the service's own message from an error body, if it is short enough to be one."""
-    try:
-        answer = json.loads(reply)
-    except (ValueError, RecursionError):
-        return ""
-    message = answer.get("msg") if isinstance(answer, dict) else None
-    return f" It says: {contract.printable(message)[:200]}" if isinstance(message, str) and message else ""
