@@ -10,18 +10,16 @@ import numpy as np
 import pytest
 from cartoonize_pack.utils.contract import Limits
 from cartoonize_pack.utils.errors import InputError
+from cartoonize_pack.utils.fitting import encode, fit, limit_problem
 from cartoonize_pack.utils.images import (
     RESULT_FORMATS,
     Header,
     Picture,
     decode,
-    encode,
     encode_jpeg,
     encode_png,
-    fit,
     from_float,
     inspect,
-    limit_problem,
     over_white,
 )
 from numpy.typing import NDArray

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from cartoonize_pack.utils.contract import TaskStatus
 from cartoonize_pack.utils.service import jobs
-from cartoonize_pack.utils.service.jobs import JobTable, derive_status
+from cartoonize_pack.utils.service.jobs import JobTable
+from cartoonize_pack.utils.service.states import RETENTION_S, TASK_TIMEOUT_S, derive_status
 
 
 class Clock:
@@ -175,9 +176,9 @@ def test_wait_time_is_what_the_measured_work_ahead_takes(table: JobTable) -> Non
         (["done", "done"], 5, 1, TaskStatus.COMPLETE),
         (["done", "failed"], 5, 1, TaskStatus.COMPLETE),
         (["failed", "failed"], 5, 1, TaskStatus.FAILED),
-        (["done"], jobs.RETENTION_S + 9, jobs.RETENTION_S + 1, TaskStatus.CLOSED),
-        (["queued"], jobs.TASK_TIMEOUT_S + 1, None, TaskStatus.TIMED_OUT),
-        (["done", "running"], jobs.TASK_TIMEOUT_S + 1, None, TaskStatus.TIMED_OUT),
+        (["done"], RETENTION_S + 9, RETENTION_S + 1, TaskStatus.CLOSED),
+        (["queued"], TASK_TIMEOUT_S + 1, None, TaskStatus.TIMED_OUT),
+        (["done", "running"], TASK_TIMEOUT_S + 1, None, TaskStatus.TIMED_OUT),
     ],
 )
 def test_all_six_statuses_come_from_what_happened(
@@ -192,5 +193,5 @@ def test_all_six_statuses_come_from_what_happened(
 def test_a_timed_out_task_is_not_worked_on(table: JobTable, clock: Clock) -> None:
     """Nobody waits for it any more."""
     table.accept("anime", ["x"], 1)
-    clock.now += jobs.TASK_TIMEOUT_S + 1
+    clock.now += TASK_TIMEOUT_S + 1
     assert table.claim("me") is None

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from ..contract import Limits
 from ..errors import InputError
-from ..images import Encoded, Picture, encode
+from ..fitting import Encoded, encode
+from ..images import Picture
 from ..monitor import Monitor, count
 from ..threads import map_bounded
 from . import ImageHost

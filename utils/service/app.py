@@ -21,8 +21,9 @@ from aiohttp import web
 from ..config import Secret
 from ..contract import Limits, TaskStatus, build_request
 from ..errors import InputError
-from .jobs import ImageState, JobTable, TaskState
+from .jobs import JobTable
 from .pictures import MEDIA_TYPES, PictureStore
+from .states import ImageState, TaskState
 from .workers import Workers
 
 STYLES = ("anime", "manga")

@@ -18,12 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..contract import TaskStatus
+from .states import RETENTION_S, TASK_TIMEOUT_S, ImageState, TaskState, derive_status
 
 LEASE_S = 6.0  # renewed every 2 s; also how long the work of a killed process rests
 MAX_ATTEMPTS = 3
 BUSY_TIMEOUT_S = 10.0  # for another process that holds the write lock
-TASK_TIMEOUT_S = 3600.0
-RETENTION_S = 24 * 3600.0  # of results; afterwards the task is closed
 FIRST_GUESS_S = 1.5  # seconds a picture, until there are measurements
 _MEASURED = 20  # how many of the latest pictures the estimate looks at
 
@@ -49,24 +48,6 @@ class Claim:
     owner: str
     link: str
     style: str
-
-
-@dataclass(frozen=True)
-class ImageState:
-    """One picture of a task: `result` is a name in the picture store, or None."""
-
-    state: str
-    result: str | None
-    reason: str
-
-
-@dataclass(frozen=True)
-class TaskState:
-    """A task as the API shows it."""
-
-    status: TaskStatus
-    wait_time_s: int
-    images: tuple[ImageState, ...]
 
 
 class JobTable:
@@ -240,18 +221,3 @@ class JobTable:
 
 def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-
-
-def derive_status(states: Sequence[str], created: float, finished: float, now: float) -> TaskStatus:
-    """Return the task's status from the states of its pictures and three moments in seconds.
-
-    Complete with at least one picture, failed with none, closed when the results have expired, timed out when it was
-    not done within an hour.
-    """
-    if all(state in ("done", "failed") for state in states):
-        if now > finished + RETENTION_S:
-            return TaskStatus.CLOSED
-        return TaskStatus.COMPLETE if "done" in states else TaskStatus.FAILED
-    if now > created + TASK_TIMEOUT_S:
-        return TaskStatus.TIMED_OUT
-    return TaskStatus.WAITING if all(state == "queued" for state in states) else TaskStatus.IN_PROGRESS

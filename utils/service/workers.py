@@ -13,9 +13,11 @@ from urllib.parse import urlsplit
 from ..contract import Limits
 from ..download import Policy, fetch
 from ..errors import CartoonizeError, InputError
-from ..images import Header, Picture, decode, encode_png, inspect, limit_problem, over_white
-from .jobs import LEASE_S, RETENTION_S, Claim, JobTable
+from ..fitting import limit_problem
+from ..images import Header, Picture, decode, encode_png, inspect, over_white
+from .jobs import LEASE_S, Claim, JobTable
 from .pictures import PictureStore
+from .states import RETENTION_S
 
 _FETCH_TOTAL_S = 120.0
 _IDLE_S = 2.0  # how late work of another process that shares the table may be noticed
