@@ -25,7 +25,6 @@ from .submission import submit
 from .threads import start
 
 EXIT_FAILED = 1
-EXIT_USAGE = 2  # argparse's own
 EXIT_INTERRUPTED = 130
 INPUT_FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 _SUFFIXES = (".png", ".jpg", ".jpeg")

@@ -19,11 +19,6 @@ def resize_plane(plane: Plane, size: Size) -> Plane:
     return np.array(image.resize((size[1], size[0]), Image.Resampling.BILINEAR))
 
 
-def resize_planes(planes: Plane, size: Size) -> Plane:
-    """Resize every channel of a planar stack [C,H,W] to `size`."""
-    return np.stack([resize_plane(plane, size) for plane in planes])
-
-
 def resize_picture(rgb: Picture, size: Size) -> Picture:
     """Resize an sRGB picture [H,W,3] to `size` bicubically."""
     image = Image.fromarray(np.ascontiguousarray(rgb))
