@@ -35,8 +35,8 @@ class CartoonizePollResult:
 
     CATEGORY = _comfy.CATEGORY
     DESCRIPTION = (
-        "Waits for a task and returns its pictures. Waiting costs nothing: after Cancel, a timeout or a restart, run "
-        "again, or paste the task id. Other branches of the graph go on meanwhile."
+        "Waits for a task and returns its pictures. Waiting costs nothing: after Cancel or a timeout run again, "
+        "after a restart paste the task id. Other branches of the graph go on meanwhile."
     )
     SEARCH_ALIASES = ["cartoonize result", "cartoon", "anime", "manga", "portrait", "download"]
     INPUT_IS_LIST = True
