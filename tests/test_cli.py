@@ -165,6 +165,7 @@ def test_results_that_do_not_match_the_photos_are_never_shifted(
         [],
         ["photo.png", "--style", "oil"],
         ["photo.png", "--task", "t"],
+        ["--task", "t", "-o", "one.png"],
         ["serve", "--port", "x"],
         ["serve", "--port", "99999"],
         ["serve", "--workers", "0"],

@@ -12,7 +12,7 @@ from cartoonize_pack.utils.contract import Limits
 from cartoonize_pack.utils.errors import InputError
 from cartoonize_pack.utils.fitting import encode, fit, limit_problem
 from cartoonize_pack.utils.images import (
-    RESULT_FORMATS,
+    READABLE_FORMATS,
     Header,
     Picture,
     decode,
@@ -237,7 +237,7 @@ def test_a_picture_is_upright_whatever_way_the_camera_was_held(fmt: str, orienta
     exif = Image.Exif()
     exif[0x0112] = orientation
     options = {"quality": 95, "subsampling": 0} if fmt == "JPEG" else {"lossless": True} if fmt == "WEBP" else {}
-    found = decode(saved(Image.fromarray(stored), fmt, exif=exif, **options), RESULT_FORMATS, ENOUGH)
+    found = decode(saved(Image.fromarray(stored), fmt, exif=exif, **options), READABLE_FORMATS, ENOUGH)
     expected = turn(stored)
     assert found.rgb.shape == expected.shape
     for y in (4, -4):
@@ -257,8 +257,8 @@ def test_a_header_tells_the_stored_size_before_rotation() -> None:
 def test_every_result_format_is_known_by_its_content(fmt: str) -> None:
     """No file name, no media type."""
     data = saved(Image.fromarray(ramp()), fmt)
-    assert inspect(data, RESULT_FORMATS) == Header(fmt, 48, 40)
-    assert np.abs(decode(data, RESULT_FORMATS, ENOUGH).rgb.astype(int) - ramp()).mean() < 6
+    assert inspect(data, READABLE_FORMATS) == Header(fmt, 48, 40)
+    assert np.abs(decode(data, READABLE_FORMATS, ENOUGH).rgb.astype(int) - ramp()).mean() < 6
 
 
 @pytest.mark.parametrize("depth", [0, 255, 256, 32768, 65535])
@@ -366,7 +366,7 @@ def test_a_file_that_was_cut_short_is_refused_by_name(fmt: str, part: float) -> 
     """Half a picture filled up with grey must never pass for a result."""
     data = saved(Image.fromarray(noise(64, 64).rgb), fmt)
     with pytest.raises(InputError, match="result 2"):
-        decode(data[: int(len(data) * part)], RESULT_FORMATS, ENOUGH, "result 2")
+        decode(data[: int(len(data) * part)], READABLE_FORMATS, ENOUGH, "result 2")
 
 
 @pytest.mark.parametrize(
@@ -419,7 +419,7 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded() -> None:
 def test_a_huge_picture_is_refused_for_its_size_not_as_another_kind_of_file() -> None:
     """The user is told what to change: a real PNG of 900 million pixels is too large, not "not a picture"."""
     with pytest.raises(InputError, match="30000x30000|900000000 pixels"):
-        decode(_png(30_000, 30_000, 1, 0, b""), RESULT_FORMATS, 100_000_000)
+        decode(_png(30_000, 30_000, 1, 0, b""), READABLE_FORMATS, 100_000_000)
 
 
 def test_a_text_bomb_in_a_file_is_refused() -> None:
@@ -433,7 +433,7 @@ def test_a_text_bomb_in_a_file_is_refused() -> None:
 def test_broken_metadata_does_not_cost_a_whole_picture(fmt: str) -> None:
     """The pixels are intact and perhaps paid for: an unreadable EXIF block means "not rotated"."""
     data = saved(Image.fromarray(ramp()), fmt, exif=b"Exif\x00\x00this is no EXIF block")
-    assert decode(data, RESULT_FORMATS, ENOUGH).width == 48
+    assert decode(data, READABLE_FORMATS, ENOUGH).width == 48
 
 
 # Limits

@@ -18,7 +18,7 @@ from .cli_serve import serve
 from .contract import Limits
 from .errors import CartoonizeError, InputError
 from .hosting.upload import upload
-from .images import Picture, decode, encode_jpeg, encode_png
+from .images import MAX_PIXELS, READABLE_FORMATS, Picture, decode, encode_jpeg, encode_png
 from .monitor import Monitor
 from .outcomes import OnFailure, Outcome, collect, settle
 from .submission import submit
@@ -26,7 +26,6 @@ from .threads import start
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
-INPUT_FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 _SUFFIXES = (".png", ".jpg", ".jpeg")
 _BAR_WIDTH = 24
 
@@ -54,7 +53,7 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("photos", nargs="*", type=Path, metavar="PHOTO", help="PNG, JPEG, BMP or WebP files")
     parser.add_argument("-o", "--out", type=Path, help="a folder, or a .png or .jpg file for a single photo")
     choice = parser.add_mutually_exclusive_group()
-    choice.add_argument("--style", choices=("anime", "manga"), help="a style of the built-in service")
+    choice.add_argument("--style", choices=config.STYLES, help="a style of the built-in service")
     choice.add_argument("--profile", help="a configured profile (default: auto)")
     parser.add_argument("--priority", type=int, default=1, help="0 to 9, higher is done first (default: 1)")
     parser.add_argument("--timeout", type=float, default=600, help="seconds to wait for the result (default: 600)")
@@ -62,6 +61,8 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if bool(options.photos) == bool(options.task):
         parser.error("name photos, or a task with --task")
+    if options.task and options.out and options.out.suffix and not options.out.is_dir():
+        parser.error("with --task, -o names a folder: a task may have several results")
     return options
 
 
@@ -158,7 +159,7 @@ def _read(path: Path) -> Picture:
     except OSError as error:
         msg = f"{path} cannot be read: {error.strerror}."
         raise InputError(msg) from error
-    return decode(data, INPUT_FORMATS, 100_000_000, str(path))
+    return decode(data, READABLE_FORMATS, MAX_PIXELS, str(path))
 
 
 def _save(picture: Picture, target: Path) -> None:

@@ -40,7 +40,7 @@ def serve(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, lambda number, frame: stopping.set())
     server.start()
     try:
-        for style in ("anime", "manga"):
+        for style in config.STYLES:
             profile = server.filled_in(settings.profiles[f"local-{style}"])
             print(f"{style}: create {profile.create_url}  result {profile.result_url}", flush=True)  # noqa: T201
         while not stopping.wait(1.0):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from collections.abc import Sequence
 from types import TracebackType
@@ -61,22 +62,25 @@ class Client:
         try:
             body = contract.build_request(links, priority, self._profile.limits, with_priority=with_priority)
         except InputError as error:
-            msg = f"{error} Nothing was sent."
-            raise InputError(msg) from error
+            error.amend("", " Nothing was sent.")
+            raise
         reply = self._post_once(json.dumps(body).encode())
         try:
             return contract.parse_created(reply)
         except ContractError as error:
             raise OutcomeUnknownError(self._unknown(str(error))) from error
         except ServiceError as error:
-            msg = f"{error}.{NOT_CHARGED}"
-            raise ServiceError(msg, http_status=200, code=error.code) from error
+            error.amend("", f".{NOT_CHARGED}")
+            raise
 
-    def get_task(self, task_id: str, total_s: float | None = None) -> contract.Task:
-        """Return the state of a task; raises UnreachableError for trouble that may pass, else ServiceError."""
+    def get_task(self, task_id: str, left_s: float = math.inf) -> contract.Task:
+        """Return the state of a task, within the seconds that are left (but at least one).
+
+        Raises UnreachableError for trouble that may pass, else ServiceError.
+        """
         url = self._profile.result_url.replace("{task_id}", quote(contract.check_task_id(task_id), safe=""))
         try:
-            reply = self._exchange(self._session, "GET", url, None, total_s or self._total_s)
+            reply = self._exchange(self._session, "GET", url, None, min(self._total_s, max(1.0, left_s)))
         except requests.RequestException as error:
             msg = f"{self._who} cannot be reached ({cause_of(error)})."
             raise UnreachableError(msg) from error

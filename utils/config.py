@@ -20,6 +20,7 @@ from .errors import ConfigurationError
 
 AUTO = "auto"
 ENV = "env"
+STYLES = ("anime", "manga")  # of the embedded service
 LOCAL_STYLES = {"local": "anime", "local-anime": "anime", "local-manga": "manga"}
 CONFIG_FILE = "config.toml"
 
@@ -81,15 +82,14 @@ class Config:
     def profile(self, name: str) -> Profile:
         """Return a profile ready for use; raises ConfigurationError saying exactly what to set and where."""
         wanted = self.default if name in ("", AUTO) else name
-        if wanted == ENV and ENV not in self.profiles:
-            _check_remote(Profile(ENV), self.home)
-        if wanted not in self.profiles:
+        # "env" without its variables is an unfinished profile, which says what to set, and not an unknown name
+        profile = self.profiles.get(wanted, Profile(ENV) if wanted == ENV else None)
+        if profile is None:
             msg = (
                 f"There is no profile {wanted!r} on this machine; it has: {', '.join(self.profiles)}. "
                 f"Choose one of these, or describe it as [profiles.{wanted}] in {self.home / CONFIG_FILE}."
             )
             raise ConfigurationError(msg)
-        profile = self.profiles[wanted]
         if not profile.is_local:
             _check_remote(profile, self.home)
         return profile

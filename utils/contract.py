@@ -197,7 +197,7 @@ def _accepted(reply: bytes) -> Mapping[str, object]:
     code = _integer(answer.get("code"), "code")
     if code != 0:
         msg = f"The service refused with code {code}: {_text(answer.get('msg')) or 'no message'}"
-        raise ServiceError(msg, code=code)
+        raise ServiceError(msg, code=code, is_refusal=True)
     return answer
 
 

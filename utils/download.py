@@ -60,8 +60,8 @@ def _fetch(url: str, policy: Policy, max_bytes: int) -> bytes:
                     session.cookies.clear()
                     continue
                 if response.status_code != 200:
-                    retry = " The link may have expired." if response.status_code in (403, 404, 410) else ""
-                    msg = f"{_name(url)} answered HTTP {response.status_code} instead of a picture.{retry}"
+                    hint = " The link may have expired." if response.status_code in (403, 404, 410) else ""
+                    msg = f"{_name(url)} answered HTTP {response.status_code} instead of a picture.{hint}"
                     raise UnreachableError(msg, http_status=response.status_code)
                 return read_body(response, max_bytes)
     msg = f"{_name(url)}: more than {MAX_REDIRECTS} redirects, the last one is not followed."

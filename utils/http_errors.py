@@ -74,6 +74,7 @@ def nothing_was_sent(error: requests.RequestException) -> bool:
 
 
 def cause_of(error: requests.RequestException) -> str:
+    """Return what failed in a few words, without the addresses that the library wraps around it."""
     reason = getattr(error.args[0] if error.args else None, "reason", None) or error
     words = str(reason).rpartition(": ")[2]
     return f"{type(reason).__name__}: {words[:200]}"

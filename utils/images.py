@@ -16,8 +16,8 @@ from PIL import Image, ImageOps
 
 from .errors import InputError
 
-RESULT_FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
-MAX_RESULT_PIXELS = 100_000_000
+READABLE_FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
+MAX_PIXELS = 100_000_000
 JPEG_QUALITY = 95
 _DAMAGED = (OSError, SyntaxError, ValueError)  # what Pillow raises for files that are cut short or not pictures
 

@@ -23,7 +23,7 @@ from .errors import (
     TaskFailedError,
     UnreachableError,
 )
-from .images import MAX_RESULT_PIXELS, RESULT_FORMATS, Picture, decode
+from .images import MAX_PIXELS, READABLE_FORMATS, Picture, decode
 from .monitor import Monitor, count
 from .redaction import redact
 from .tasks import watch
@@ -32,7 +32,6 @@ from .threads import map_bounded
 MAX_RESULT_BYTES = 200_000_000
 DOWNLOAD_TOTAL_S = 300.0
 DOWNLOAD_RETRY_WAITS_S = (0.5, 2.0)
-MAX_QUESTION_S = 60.0
 GONE = (401, 403, 404, 410)  # asking again would not help
 PARALLEL_DOWNLOADS = 4
 _GO_ON = "Continue with this task id in Poll Result (or --task on the command line); that costs nothing."
@@ -83,7 +82,7 @@ def _wait_for(client: Client, task_id: str, timeout_s: float, monitor: Monitor) 
     end = time.monotonic() + timeout_s
     try:
         for task in watch(
-            lambda: client.get_task(task_id, total_s=min(MAX_QUESTION_S, max(1.0, end - time.monotonic()))),
+            lambda: client.get_task(task_id, left_s=end - time.monotonic()),
             timeout_s=timeout_s,
             sleep=monitor.sleep,
             check_cancel=monitor.check,
@@ -132,7 +131,7 @@ def _download(backend: Backend, task: Task, index: int, monitor: Monitor) -> Out
         return replace(failed, reason=image.reason or f"no result ({status})")
     try:
         data = _fetch_patiently(image.url, backend.policy, monitor)
-        picture = decode(data, RESULT_FORMATS, MAX_RESULT_PIXELS, f"result {index + 1}")
+        picture = decode(data, READABLE_FORMATS, MAX_PIXELS, f"result {index + 1}")
     except Cancelled:
         raise
     except CartoonizeError as error:

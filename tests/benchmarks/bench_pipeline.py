@@ -31,8 +31,8 @@ from cartoonize_pack.utils.backend import connect, open_host  # noqa: E402
 from cartoonize_pack.utils.batches import Sizes, make_batch  # noqa: E402
 from cartoonize_pack.utils.hosting.upload import PARALLEL, upload  # noqa: E402
 from cartoonize_pack.utils.images import (  # noqa: E402
-    MAX_RESULT_PIXELS,
-    RESULT_FORMATS,
+    MAX_PIXELS,
+    READABLE_FORMATS,
     decode,
     encode_png,
     from_float,
@@ -54,7 +54,7 @@ def floor_one(values: np.ndarray, copy: bytearray) -> np.ndarray:
     """What cannot be left out for one picture: encode it, move the bytes there and back, decode it."""
     data = encode_png(from_float(values))
     copy[: len(data)] = data
-    return decode(bytes(copy[: len(data)]), RESULT_FORMATS, MAX_RESULT_PIXELS).rgb
+    return decode(bytes(copy[: len(data)]), READABLE_FORMATS, MAX_PIXELS).rgb
 
 
 def floor(batch: np.ndarray, workers: int) -> np.ndarray:

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from ..config import Secret
+from ..config import STYLES, Secret
 from ..contract import Limits, TaskStatus, build_request
 from ..errors import InputError
 from .jobs import JobTable
@@ -26,7 +26,6 @@ from .pictures import MEDIA_TYPES, PictureStore
 from .states import ImageState, TaskState
 from .workers import Workers
 
-STYLES = ("anime", "manga")
 MAX_BODY_BYTES = 1_000_000
 _HOST = re.compile(r"[A-Za-z0-9.\-\[\]:]{1,255}")
 _IMAGE_STATUS = {

@@ -14,7 +14,7 @@ from ..contract import Limits
 from ..download import Policy, fetch
 from ..errors import CartoonizeError, InputError
 from ..fitting import limit_problem
-from ..images import Header, Picture, decode, encode_png, inspect, over_white
+from ..images import Picture, decode, encode_png, inspect, over_white
 from .jobs import LEASE_S, Claim, JobTable
 from .pictures import PictureStore
 from .states import RETENTION_S
@@ -151,8 +151,8 @@ class Workers:
         return decode(data, self._limits.formats, self._limits.max_side**2)
 
 
-def check_file(data: bytes, limits: Limits) -> Header:
-    """Return the header of an input file; raises InputError naming the value and the limit it breaks."""
+def check_file(data: bytes, limits: Limits) -> None:
+    """Raise InputError naming the value and the limit that an input file breaks, before it is decoded."""
     if len(data) > limits.max_bytes:
         msg = f"the file has {len(data)} bytes; at most {limits.max_bytes} are accepted"
         raise InputError(msg)
@@ -160,7 +160,6 @@ def check_file(data: bytes, limits: Limits) -> Header:
     if problem := limit_problem(header.width, header.height, limits):
         msg = f"the file is {problem}"
         raise InputError(msg)
-    return header
 
 
 def stylize_picture(picture: Picture, style: str) -> Picture:
