@@ -22,7 +22,6 @@ from ..utils.threads import start
 CATEGORY = "image/cartoonize"
 R = TypeVar("R")
 _SLICE_S = 0.05  # how long a wait may be deaf to Cancel
-_STATE_FOLDER = "portrait_cartoonize"
 _log = logging.getLogger(__name__)
 
 
@@ -31,7 +30,7 @@ def load_config() -> config.Config:
     try:
         import folder_paths
 
-        home = folder_paths.get_system_user_directory(_STATE_FOLDER)
+        home = folder_paths.get_system_user_directory(config.STATE_FOLDER)
     except (ImportError, AttributeError):  # no ComfyUI, or one older than 0.3.76
         return config.load()
     return config.load(Path(home))
@@ -81,8 +80,11 @@ def to_tensor(values: np.ndarray[Any, Any]) -> Any:
     return torch.from_numpy(values)
 
 
-def blocked(message: str) -> Any:
-    """Return a value that stops the nodes behind this output, and says why if there are any."""
+def blocked(message: str | None) -> Any:
+    """Return a value that stops the nodes behind this output, or behind this item of a list.
+
+    With a message they say why, which ends the run; without one they are left out in silence.
+    """
     try:
         from comfy_execution.graph import ExecutionBlocker
     except ImportError:
@@ -131,7 +133,6 @@ class _Watched(Generic[R]):
         self._on_cancel = on_cancel
         self._monitor = Monitor()
         self._show = _progress_display()
-        self._shown = Progress()
         self.future: Future[R] = start(lambda: work(self._monitor), "node")
 
     def look(self) -> None:
@@ -162,9 +163,7 @@ class _Watched(Generic[R]):
         return result
 
     def _draw(self) -> None:
-        progress = self._monitor.progress
-        if progress != self._shown:
-            self._shown = progress
+        for progress in self._monitor.news():
             self._show(progress)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from ..utils.backend import open_host
+from ..utils.backend import open_host, open_journal
 from ..utils.config import AUTO
 from ..utils.hosting.upload import FORMATS, Hosted, upload
 from ..utils.images import from_float
@@ -70,6 +70,7 @@ class CartoonizeImageToURL:
                 fmt=_comfy.only(format),
                 may_fit=_comfy.only(out_of_limits) == "fit",
                 limits=profile.limits,
+                journal=open_journal(settings),
                 monitor=monitor,
             )
             changes = [f"image {n}: {h.changes}" for n, h in enumerate(hosted, 1) if h.changes]

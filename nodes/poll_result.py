@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from ..utils.backend import connect
 from ..utils.batches import Batch, Sizes, make_batch, split
+from ..utils.collection import collect
 from ..utils.config import AUTO
 from ..utils.images import from_float
 from ..utils.monitor import Monitor, count
-from ..utils.outcomes import OnFailure, collect, report, settle
-from ..utils.submission import lines
+from ..utils.outcomes import OnFailure, settle
+from ..utils.references import lines, parse_references
+from ..utils.report import write_report
 from . import _comfy
 
 _NO_BATCH = "The pictures have different sizes and 'sizes' is 'list only': connect image_list of Poll Result instead."
@@ -22,21 +24,22 @@ _NO_BATCH = "The pictures have different sizes and 'sizes' is 'list only': conne
 
 @dataclass(frozen=True)
 class _Finished:
-    """What the node hands on, still without torch."""
+    """What the node hands on, still without torch; a single is None where an image has no picture."""
 
     batch: Batch | None
-    singles: list[NDArray[np.float32]]
+    singles: list[NDArray[np.float32] | None]
     links: str
     report: str
 
 
 class CartoonizePollResult:
-    """Wait for a task and return its pictures as a batch and as a list; waiting costs nothing and can be repeated."""
+    """Wait for tasks and return their pictures as a batch and as a list; waiting costs nothing and can be repeated."""
 
     CATEGORY = _comfy.CATEGORY
     DESCRIPTION = (
-        "Waits for a task and returns its pictures. Waiting costs nothing: after Cancel or a timeout run again, "
-        "after a restart paste the task id. Other branches of the graph go on meanwhile."
+        "Waits for tasks and returns their pictures, in the order of the images. Waiting costs nothing: after Cancel, "
+        "a timeout or a restart run again. Pictures are kept, so running again needs no network. Other branches of the "
+        "graph go on meanwhile."
     )
     SEARCH_ALIASES = ["cartoonize result", "cartoon", "anime", "manga", "portrait", "download"]
     INPUT_IS_LIST = True
@@ -45,10 +48,12 @@ class CartoonizePollResult:
     OUTPUT_IS_LIST = (False, True, False, False, False)
     OUTPUT_TOOLTIPS = (
         "All pictures as one batch; 'sizes' says what happens to different sizes.",
-        "The pictures one by one, each at its own size.",
+        "The pictures one by one, each at its own size and in the place of its image; with on_failure 'skip' the nodes "
+        "behind it leave out the places of images without a result.",
         "Where the pictures of the batch are transparent or padded.",
         "The links of the results, one per line.",
-        "JSON: one entry for each input image, with its status and, if it failed, the reason.",
+        "JSON: one entry for each input image, with its status and, if it failed, the reason. Connect it to a second "
+        "Submit Cartoonize to submit only the failed ones again.",
     )
     FUNCTION = "run"
 
@@ -59,7 +64,7 @@ class CartoonizePollResult:
             "required": {
                 "task_id": (
                     "STRING",
-                    {"default": "", "tooltip": "From Submit Cartoonize, or pasted; several ids, one per line."},
+                    {"default": "", "tooltip": "From Submit Cartoonize, or pasted; several tasks, one per line."},
                 ),
                 "timeout": (
                     "INT",
@@ -115,26 +120,28 @@ class CartoonizePollResult:
         def work(monitor: Monitor) -> _Finished:
             backend = connect(_comfy.load_config(), _comfy.only(profile))
             spare = None if originals is None else _comfy.image_arrays(originals)
-            ids = lines("\n".join(task_id))
-            outcomes = collect(backend, ids, timeout_s=_comfy.only(timeout), monitor=monitor)
-            pictures = settle(
-                outcomes,
+            tasks = parse_references(lines("\n".join(task_id)))
+            collection = collect(backend, tasks, timeout_s=_comfy.only(timeout), monitor=monitor)
+            places = settle(
+                collection,
                 OnFailure(_comfy.only(on_failure)),
                 None if spare is None else [from_float(a, f"original {n}") for n, a in enumerate(spare, 1)],
             )
-            monitor.report(1, 1, f"{len(pictures)} of {count(len(outcomes), 'picture')}")
+            pictures = [picture for picture in places if picture is not None]
+            monitor.report(1, 1, f"{len(pictures)} of {count(len(collection.outcomes), 'picture')}")
             batch = make_batch(pictures, Sizes(_comfy.only(sizes)))
+            singles = iter(split(batch, pictures))
             return _Finished(
                 batch=batch,
-                singles=split(batch, pictures),
-                links="\n".join(outcome.url for outcome in outcomes),
-                report=report(outcomes, None if spare is None else len(spare)),
+                singles=[None if picture is None else next(singles) for picture in places],
+                links="\n".join(outcome.url for outcome in collection.outcomes),
+                report=write_report(collection, backend.profile.name, None if spare is None else len(spare)),
             )
 
         done = await _comfy.run_beside(work, "The task goes on; continue with its id in Poll Result.")
         return (
             _comfy.to_tensor(done.batch.images) if done.batch else _comfy.blocked(_NO_BATCH),
-            [_comfy.to_tensor(single) for single in done.singles],
+            [_comfy.blocked(None) if single is None else _comfy.to_tensor(single) for single in done.singles],
             _comfy.to_tensor(done.batch.masks) if done.batch else _comfy.blocked(_NO_BATCH),
             done.links,
             done.report,

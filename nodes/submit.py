@@ -1,4 +1,4 @@
-"""Submit Cartoonize: one paid submission of up to 20 links."""
+"""Submit Cartoonize: links become tasks, each paid for once."""
 
 from __future__ import annotations
 
@@ -8,29 +8,28 @@ from ..utils.backend import connect
 from ..utils.config import AUTO
 from ..utils.contract import Limits
 from ..utils.monitor import Monitor
-from ..utils.submission import lines, submit
+from ..utils.references import TaskRef, lines
+from ..utils.submission import Request, submit
 from . import _comfy
 
-_ON_CANCEL = (
-    "The submission may have been sent; if it is accepted, its task id follows in this log. Paste it into Poll Result "
-    "instead of submitting again."
-)
+_ON_CANCEL = "The submission may have been sent; the journal remembers it, and Run continues with it: no second charge."
 
 
 class CartoonizeSubmit:
-    """Submit links as one task and return its id; a graph may end here and be polled another day."""
+    """Submit links and return their tasks, one a line; a graph may end here and be polled another day."""
 
     CATEGORY = _comfy.CATEGORY
     DESCRIPTION = (
-        "Submits up to 20 image links as one task and returns its id for Poll Result. A graph may end here: paste the "
-        "id into Poll Result another day. The submission is sent once and never repeated by itself."
+        "Submits image links, 20 to a task, and returns the task ids for Poll Result. The same work is paid for once: "
+        "after Cancel, a crash or a restart Run continues with the task that was accepted. A graph may end here: paste "
+        "the ids into Poll Result another day."
     )
     SEARCH_ALIASES = ["cartoonize", "cartoon", "anime", "manga", "portrait", "stylize"]
     INPUT_IS_LIST = True
     OUTPUT_NODE = True
     RETURN_TYPES = ("STRING",)
     RETURN_NAMES = ("task_id",)
-    OUTPUT_TOOLTIPS = ("The id of the task, for Poll Result.",)
+    OUTPUT_TOOLTIPS = ("The ids of the tasks, one per line, for Poll Result.",)
     FUNCTION = "run"
 
     @classmethod
@@ -73,7 +72,17 @@ class CartoonizeSubmit:
                         "tooltip": "Change it for a fresh result of the same images: that is a new, paid task.",
                     },
                 ),
-            }
+            },
+            "optional": {
+                "report": (
+                    "STRING",
+                    {
+                        "forceInput": True,
+                        "tooltip": "From Poll Result, with the same image_urls: only the images that failed there are "
+                        "submitted once more, and the task ids bring the other results along.",
+                    },
+                ),
+            },
         }
 
     @classmethod
@@ -82,13 +91,23 @@ class CartoonizeSubmit:
         return _comfy.check_profile(_comfy.only(profile))
 
     async def run(
-        self, image_urls: list[str], priority: list[int], profile: list[str], variation: list[int]
+        self,
+        image_urls: list[str],
+        priority: list[int],
+        profile: list[str],
+        variation: list[int],
+        report: list[str] | None = None,
     ) -> dict[str, Any]:
-        """Return the task id."""
+        """Return the tasks, one a line."""
 
-        def work(monitor: Monitor) -> str:
-            backend = connect(_comfy.load_config(), _comfy.only(profile))
-            return submit(backend, lines("\n".join(image_urls)), _comfy.only(priority), monitor)
+        def work(monitor: Monitor) -> list[TaskRef]:
+            request = Request(
+                links=tuple(lines("\n".join(image_urls))),
+                priority=_comfy.only(priority),
+                variation=_comfy.only(variation),
+                report=_comfy.only(report) if report else "",
+            )
+            return submit(connect(_comfy.load_config(), _comfy.only(profile)), request, monitor)
 
-        task_id = _comfy.run_at_once(work, _ON_CANCEL)
-        return {"ui": {"text": [task_id]}, "result": (task_id,)}
+        tasks = "\n".join(map(str, _comfy.run_at_once(work, _ON_CANCEL)))
+        return {"ui": {"text": [tasks]}, "result": (tasks,)}

@@ -22,9 +22,15 @@ START_TIMEOUT_S = 180.0
 class ComfyUI:
     """A running ComfyUI, spoken to as its page does."""
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path, process: subprocess.Popen[bytes]) -> None:
         self.url = url
         self.folder = folder
+        self._process = process
+
+    def kill(self) -> None:
+        """End it as a crash does: SIGKILL."""
+        self._process.kill()
+        self._process.wait(20)
 
     def get(self, path: str) -> Any:
         """Return the JSON behind a path."""
@@ -90,7 +96,7 @@ def running(folder: Path, environment: Mapping[str, str], *arguments: str) -> It
         # CARTOONIZE_HOME is the plain suite's; here the pack must find ComfyUI's own folder
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("CARTOONIZE_")}
         process = subprocess.Popen(command, env=inherited | environment, stdout=log, stderr=log, cwd=folder)
-    comfy = ComfyUI(f"http://127.0.0.1:{port}", folder)
+    comfy = ComfyUI(f"http://127.0.0.1:{port}", folder, process)
     try:
         _wait_until_up(comfy, process)
         yield comfy

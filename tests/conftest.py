@@ -10,6 +10,7 @@ import pack
 import pytest
 from pytest_httpserver import HTTPServer
 from scripted_service import ScriptedService
+from stand_in_host import StandInHost
 
 pack.load()
 
@@ -29,6 +30,17 @@ def api(httpserver: HTTPServer) -> Iterator[HTTPServer]:
     yield httpserver
     httpserver.check()
     assert not httpserver.ordered_handlers, "expected requests that were never made"
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInHost]:
+    """The names of ComfyUI that the nodes touch; the embedded service is stopped afterwards."""
+    from cartoonize_pack.utils.service.server import stop_embedded
+
+    host = StandInHost()
+    host.install(monkeypatch)
+    yield host
+    stop_embedded(Path(os.environ["CARTOONIZE_HOME"]))
 
 
 @pytest.fixture

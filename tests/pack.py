@@ -11,7 +11,9 @@ ROOT = Path(__file__).parents[1]
 
 
 def load(name: str = "cartoonize_pack") -> ModuleType:
-    """Import the repository under a name that Python accepts."""
+    """Import the repository, once, under a name that Python accepts."""
+    if name in sys.modules:
+        return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, ROOT / "__init__.py")
     assert spec is not None
     assert spec.loader is not None

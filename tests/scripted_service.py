@@ -1,10 +1,15 @@
-"""A real HTTP server that speaks the documented API and does what a test tells it; counts what it is asked."""
+"""A real HTTP server that speaks the documented API and does what a test tells it; counts what it is asked.
+
+A result's colour is the number in the name of its input link ("https://images.test/17.png" gives 17), so that tests
+see which picture is whose.
+"""
 
 from __future__ import annotations
 
 import base64
 import io
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -25,15 +30,21 @@ def png(width: int = 300, height: int = 260, value: int = 90) -> bytes:
 
 
 class ScriptedService:
-    """Finishes every task `task_s` seconds after it was created; `sizes` are those of the results."""
+    """Finishes every task `task_s` seconds after it was created; `sizes` are those of the results.
+
+    `failed` holds the reasons of pictures that have no result, by task id and index.
+    """
 
     def __init__(self, task_s: float = 0.0, sizes: list[tuple[int, int]] | None = None) -> None:
         self.task_s = task_s
         self.sizes = sizes or [(300, 260)]
         self.file: bytes | None = None  # served for every result instead of a plain picture of its size
+        self.failed: dict[tuple[str, int], str] = {}
         self.submissions: list[dict[str, object]] = []
         self.polls = 0
+        self.downloads = 0
         self._created: dict[str, float] = {}
+        self._lock = threading.Lock()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._http.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
@@ -66,8 +77,9 @@ class ScriptedService:
 
     def create(self, body: dict[str, object]) -> dict[str, object]:
         """Accept a task."""
-        self.submissions.append(body)
-        task_id = f"task-{len(self.submissions)}"
+        with self._lock:
+            self.submissions.append(body)
+            task_id = f"task-{len(self.submissions)}"
         self._created[task_id] = time.monotonic()
         return {"task_id": task_id}
 
@@ -77,13 +89,24 @@ class ScriptedService:
         left_s = self._created[task_id] + self.task_s - time.monotonic()
         if left_s > 0:
             return {"status": "2", "wait_time": f"{left_s:.2f}", "list": None}
-        count = len(self.submissions[int(task_id.rpartition("-")[2]) - 1]["images"])  # type: ignore[arg-type]
-        results = [f"{self.url}/file/{index}.png?signature=private" for index in range(count)]
-        return {
-            "status": "3",
-            "wait_time": "0",
-            "list": [{"image_result": url, "status": "3", "reason": ""} for url in results],
-        }
+        results = [self._result(task_id, index) for index in range(len(self.links(task_id)))]
+        return {"status": "3", "wait_time": "0", "list": results}
+
+    def links(self, task_id: str) -> list[str]:
+        """The links that a task was created with."""
+        return self.submissions[int(task_id.rpartition("-")[2]) - 1]["images"]  # type: ignore[return-value]
+
+    def _result(self, task_id: str, index: int) -> dict[str, str]:
+        if (task_id, index) in self.failed:
+            return {"image_result": "", "status": "4", "reason": self.failed[task_id, index]}
+        url = f"{self.url}/file/{task_id}/{index}.png?signature=private"
+        return {"image_result": url, "status": "3", "reason": ""}
+
+    def _picture(self, task_id: str, index: int) -> bytes:
+        self.downloads += 1
+        number = re.search(r"/(\d{1,3})\.png", self.links(task_id)[index])
+        width, height = self.sizes[index % len(self.sizes)]
+        return self.file or png(width, height, int(number[1]) if number else 90)
 
     def _handler(service) -> type[BaseHTTPRequestHandler]:  # `self` is the handler's below
         class Handler(BaseHTTPRequestHandler):
@@ -97,9 +120,8 @@ class ScriptedService:
             def do_GET(self) -> None:
                 path = self.path.partition("?")[0]
                 if path.startswith("/file/"):
-                    index = int(path.rpartition("/")[2].removesuffix(".png"))
-                    size = service.sizes[index % len(service.sizes)]
-                    self._send(200, "image/png", service.file or png(*size))
+                    _, _, task_id, name = path.split("/")
+                    self._send(200, "image/png", service._picture(task_id, int(name.removesuffix(".png"))))
                 elif self._authorized():
                     self._answer({"code": 0, "msg": "", "data": service.result(path.rpartition("/")[2])})
 

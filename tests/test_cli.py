@@ -95,7 +95,6 @@ def test_a_photo_is_read_upright_and_sent_without_metadata(
         (["photo.png", "-o", "photo.png"], "written over another picture"),
         (["photo.png", "sub/photo.png", "-o", "folder"], "written over another picture"),
         (["photo.png", "text.png", "-o", "one.png"], "one file, but 2 photos"),
-        (["photo.png"] * 21, "21 photos were given"),
         (["photo.png", "-o", "out.webp"], "results are written as .png or .jpg"),
         (["photo.png", "--priority", "12"], "from 0 to 9, not 12"),
         (["photo.png", "-o", "text.png/out.png"], "cannot be written"),
@@ -120,18 +119,109 @@ def test_what_goes_wrong_is_one_sentence_and_exit_code_1(
     assert captured.out == ""
 
 
-def test_a_paid_task_is_named_at_once_and_fetched_again_by_its_id(
+def test_more_photos_than_one_task_takes_are_several_tasks(
     photo: Path, service: ScriptedService, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A timeout costs nothing: the id was printed, and --task goes on with it without another submission."""
+    """Each result is written under its own photo's name, in the order of the photos."""
+    monkeypatch.chdir(photo.parent)
+    names = [f"p{number}.png" for number in range(21)]
+    for number, name in enumerate(names):
+        Path(name).write_bytes(png(300, 260, value=number))
+    service.sizes = [(300, 260 + index) for index in range(20)]
+    assert main([*names, "-o", "out"]) == 0
+    assert sorted(len(body["images"]) for body in service.submissions) == [1, 20]  # type: ignore[arg-type]
+    written = capsys.readouterr().out.splitlines()
+    assert written == [f"out/p{number}-cartoon.png" for number in range(21)]
+    for name, size in zip(written, [*service.sizes, service.sizes[0]], strict=True):
+        with Image.open(name) as image:
+            assert image.size == size
+
+
+def test_more_photos_than_the_profile_allows_are_not_sent(
+    photo: Path, service: ScriptedService, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A wrong wildcard must not buy a thousand."""
+    monkeypatch.chdir(photo.parent)
+    home = Path(os.environ["CARTOONIZE_HOME"])
+    home.mkdir()
+    (home / "config.toml").write_text("max_images = 1")
+    Path("other.png").write_bytes(png(300, 300))
+    assert main(["photo.png", "other.png"]) == 1
+    assert "2 images would be submitted to profile 'env', more than its max_images, 1" in capsys.readouterr().err
+    assert service.submissions == []
+
+
+def test_a_paid_task_is_named_at_once_and_goes_on_in_the_next_run(
+    photo: Path, service: ScriptedService, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A timeout costs nothing: the id was printed, and running again, or resuming, submits nothing."""
     monkeypatch.chdir(photo.parent)
     service.task_s = 60
-    assert main(["photo.png", "--timeout", "1"]) == 1
-    assert "task task-1 (fetch it again with --task task-1 --profile env)" in capsys.readouterr().err
+    assert main(["photo.png", "--timeout", "0.1"]) == 1
+    errors = capsys.readouterr().err
+    assert "task task-1: image 1 accepted by profile 'env'" in errors
+    assert "run again to continue, or: portrait-cartoonize tasks resume" in errors
+    assert "error: Task task-1: Not finished" in errors
     service.task_s = 0
-    assert main(["--task", "task-1", "--profile", "env", "-o", "again"]) == 0
+    assert main(["tasks", "resume", "task-1", "-o", "again"]) == 0
     assert capsys.readouterr().out == "again/task-1-1.png\n"
+    assert main(["photo.png"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == "photo-cartoon.png\n"
+    assert "nothing to send: 1 image already paid for" in captured.err
     assert len(service.submissions) == 1
+
+
+def test_the_same_photos_are_paid_for_and_fetched_once(
+    photo: Path, service: ScriptedService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second run writes the same picture without a submission, a question or a download."""
+    monkeypatch.chdir(photo.parent)
+    assert main(["photo.png", "-o", "one.png"]) == 0
+    asked = service.polls, service.downloads
+    assert main(["photo.png", "-o", "two.png"]) == 0
+    assert Path("two.png").read_bytes() == Path("one.png").read_bytes()
+    assert len(service.submissions) == 1
+    assert (service.polls, service.downloads) == asked
+
+
+def test_another_variation_is_a_fresh_paid_result(
+    photo: Path, service: ScriptedService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each variation of the same photo is one task."""
+    monkeypatch.chdir(photo.parent)
+    for variation in ([], ["--variation", "1"], ["--variation", "0"], ["--variation", "1"]):
+        assert main(["photo.png", *variation]) == 0
+    assert len(service.submissions) == 2
+
+
+def test_a_result_that_cannot_be_written_is_kept(
+    photo: Path, service: ScriptedService, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The error says how to have it; it costs nothing."""
+    monkeypatch.chdir(photo.parent)
+    Path("photo-cartoon.png").mkdir()
+    assert main(["photo.png"]) == 1
+    errors = capsys.readouterr().err
+    assert "photo-cartoon.png cannot be written" in errors
+    assert "The result is kept: run again" in errors
+    assert main(["photo.png", "-o", "other"]) == 0
+    assert Path("other/photo-cartoon.png").is_file()
+    assert (len(service.submissions), service.downloads) == (1, 1)
+
+
+def test_a_photo_without_a_result_does_not_cost_the_others(
+    photo: Path, service: ScriptedService, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What came is written, the reason of the other one is told, and the exit code is 1."""
+    monkeypatch.chdir(photo.parent)
+    Path("other.png").write_bytes(png(300, 300))
+    service.failed["task-1", 0] = "no face found"
+    assert main(["photo.png", "other.png"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "other-cartoon.png\n"
+    assert "1 of 2 images have no result" in captured.err
+    assert "image 1 (task task-1): failed: no face found" in captured.err
 
 
 @pytest.mark.parametrize("results", [1, 3])
@@ -155,7 +245,8 @@ def test_results_that_do_not_match_the_photos_are_never_shifted(
     monkeypatch.setattr(service, "result", listed)
     assert main(["photo.png", "other.png"]) == 1
     captured = capsys.readouterr()
-    assert f"2 photos were submitted, but {results} results came back" in captured.err
+    assert f"the service returned {results} result" in captured.err
+    assert "for 2 images; which is whose is not known" in captured.err
     assert captured.out.split() == [f"task-1-{n + 1}.png" for n in range(results)]
 
 
@@ -165,7 +256,8 @@ def test_results_that_do_not_match_the_photos_are_never_shifted(
         [],
         ["photo.png", "--style", "oil"],
         ["photo.png", "--task", "t"],
-        ["--task", "t", "-o", "one.png"],
+        ["photo.png", "--style", "manga", "--profile", "env"],
+        ["photo.png", "--variation", "x"],
         ["serve", "--port", "x"],
         ["serve", "--port", "99999"],
         ["serve", "--workers", "0"],

@@ -28,7 +28,7 @@ from PIL import Image
 from scripted_service import ScriptedService
 
 pytestmark = pytest.mark.skipif("COMFYUI_PATH" not in os.environ, reason="COMFYUI_PATH does not name a ComfyUI")
-EXAMPLES = ("portrait-to-cartoon", "two-styles", "cartoon-then-diffusion")
+EXAMPLES = ("portrait-to-cartoon", "two-styles", "cartoon-then-diffusion", "retry-failed")
 CHECKPOINT = "v1-5-pruned-emaonly-fp16.safetensors"
 
 
@@ -100,8 +100,8 @@ def test_an_example_runs(local_comfy: ComfyUI, name: str) -> None:
     for result in results:
         assert result.shape == source.shape
         assert 5 < np.abs(result - source).mean() < 120
-    if name == "two-styles":
-        assert np.isin(results[1], (0, 255)).mean() > 0.8
+    if name == "two-styles":  # black and white, as far as hosts whose SaveImage writes JPEG leave it
+        assert ((results[1] < 48) | (results[1] > 207)).mean() > 0.85
 
 
 def test_the_state_is_in_the_folder_that_comfyui_does_not_serve(local_comfy: ComfyUI) -> None:
@@ -151,6 +151,67 @@ def test_cancel_is_an_interrupt_and_run_continues(remote_comfy: ComfyUI, remote:
     assert messages[-1] == "execution_interrupted"
     remote_comfy.run(prompt)
     assert len(remote.submissions) == before + 1
+
+
+def test_killed_while_it_polls_and_started_again_it_pays_nothing(tmp_path: Path, remote: ScriptedService) -> None:
+    """Run, kill -9, start, Run: no second submission, and the picture arrives."""
+    remote.task_s, remote.sizes = 5.0, [(300, 260)]
+    before, polls = len(remote.submissions), remote.polls
+    prompt = {"load": empty_image(color=99), **chain(["load", 0]), "show": node("PreviewImage", images=["poll", 0])}
+    with running(tmp_path, remote.environment) as comfy:
+        comfy.queue(prompt)
+        while remote.polls == polls:
+            time.sleep(0.02)
+        comfy.kill()
+    with running(tmp_path, remote.environment) as comfy:
+        outputs = comfy.run(prompt)
+        assert [p.shape for p in pictures(comfy, {"1": outputs["show"]})] == [(260, 300, 3)]
+    assert len(remote.submissions) == before + 1
+
+
+def test_without_any_cache_two_runs_are_one_submission(tmp_path: Path, remote: ScriptedService) -> None:
+    """--cache-none: ComfyUI remembers nothing, the journal does; the second run does not even ask for the task."""
+    remote.task_s, remote.sizes = 0.0, [(300, 260)]
+    before = len(remote.submissions)
+    prompt = {"load": empty_image(color=98), **chain(["load", 0]), "show": node("PreviewImage", images=["poll", 0])}
+    with running(tmp_path, remote.environment, "--cache-none") as comfy:
+        comfy.run(prompt)
+        asked = (remote.polls, remote.downloads)
+        outputs = comfy.run(prompt)
+        assert len(pictures(comfy, {"1": outputs["show"]})) == 1
+    assert len(remote.submissions) == before + 1
+    assert (remote.polls, remote.downloads) == asked
+
+
+def test_skip_keeps_the_places_of_the_list(remote_comfy: ComfyUI, remote: ScriptedService) -> None:
+    """The nodes behind image_list leave out the image without a result; the batch holds the others."""
+    remote.task_s, remote.sizes = 0.0, [(300, 260), (280, 400), (320, 290)]
+    remote.failed = {(f"task-{len(remote.submissions) + 1}", 1): "no face found"}
+    prompt = {
+        "load": empty_image(batch=3, color=55),
+        **chain(["load", 0], on_failure="skip"),
+        "items": node("PreviewImage", images=["poll", 1]),
+        "batch": node("PreviewImage", images=["poll", 0]),
+    }
+    outputs = remote_comfy.run(prompt)
+    for name, shapes in (("items", [(260, 300, 3), (290, 320, 3)]), ("batch", [(260, 300, 3)] * 2)):
+        assert [p.shape for p in pictures(remote_comfy, {"1": outputs[name]})] == shapes
+
+
+def test_the_example_submits_only_what_failed(remote_comfy: ComfyUI, remote: ScriptedService) -> None:
+    """Two images, one of them fails: the second Submit pays for that one, and the last node has both results."""
+    remote.task_s, remote.sizes = 0.0, [(300, 260)]
+    before = len(remote.submissions)
+    remote.failed = {(f"task-{before + 1}", 1): "no face found"}
+    prompt = example("retry-failed")
+    prompt["1"] = empty_image(batch=2, color=56)
+    outputs = remote_comfy.run(prompt)
+    assert [len(body["images"]) for body in remote.submissions[before:]] == [2, 1]  # type: ignore[arg-type]
+    assert remote.submissions[before + 1]["images"] == remote.submissions[before]["images"][1:]  # type: ignore[index]
+    assert len(pictures(remote_comfy, {"1": outputs["7"]})) == 2
+    report = json.loads(outputs["8"]["text"][0])
+    assert [entry["status"] for entry in report["images"]] == ["complete", "complete"]
+    assert report["tasks"] == [f"task-{before + 1}", f"task-{before + 2}@2"]
 
 
 def test_a_list_of_mixed_sizes_is_one_task(remote_comfy: ComfyUI, remote: ScriptedService) -> None:

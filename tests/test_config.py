@@ -257,6 +257,7 @@ def test_a_profile_of_the_file_may_set_everything(home: Path) -> None:
         allow_http = true
         allow_hosts = ["nas.lan", "10.0.0.7"]
         send_priority = false
+        max_images = 7
         [profiles.vendor.limits]
         max_images = 5
         min_priority = 1
@@ -281,6 +282,7 @@ def test_a_profile_of_the_file_may_set_everything(home: Path) -> None:
         allow_hosts=("nas.lan", "10.0.0.7"),
         send_priority=False,
         limits=Limits(5, 1, 3, 1_000_000, 100, 2000, 2.5),
+        max_images=7,
     )
 
 
@@ -289,6 +291,38 @@ def test_every_field_of_a_profile_can_be_set_in_the_file_except_its_name_and_sty
     text = refused(home, "[profiles.a]\nno_such_key = 1", "no_such_key")
     known = set(text.partition("known are: ")[2].rstrip(".").split(", "))
     assert known == {field.name for field in dataclasses.fields(Profile)} - {"name", "style"}
+
+
+@pytest.mark.parametrize(
+    ("top", "own", "expected"),
+    [
+        ("", "", 100),
+        ("max_images = 30", "", 30),
+        ("", "max_images = 7", 7),
+        ("max_images = 30", "max_images = 700", 700),
+    ],
+    ids=["neither", "for all", "for one", "both"],
+)
+def test_the_most_images_of_one_submission_is_set_for_all_profiles_or_for_one(
+    home: Path, top: str, own: str, expected: int
+) -> None:
+    """The more specific one wins; a wrong wire buys a hundred images at most if nobody says anything."""
+    config = read(home, f"{top}\n[profiles.a]\n{own}{TOML}[profiles.b]{TOML}", ENV)
+    assert config.profile("a").max_images == expected
+    others = 30 if top else 100
+    assert (config.profile("b").max_images, config.profile("env").max_images) == (others, others)
+
+
+def test_the_most_images_of_one_submission_is_not_the_limit_of_one_task(home: Path) -> None:
+    """The first protects the purse, the second is the service's; each is set in its own place."""
+    profile = read(home, "[profiles.a]\nmax_images = 7\nlimits = { max_images = 5 }" + TOML).profile("a")
+    assert (profile.max_images, profile.limits.max_images) == (7, 5)
+
+
+@pytest.mark.parametrize(("toml", "expected"), [("", 2 * 1024**3), ("max_results_bytes = 1000000", 1_000_000)])
+def test_the_room_for_results_is_two_gib_unless_told(home: Path, toml: str, expected: int) -> None:
+    """It is one folder for all profiles, with and without a service in the environment."""
+    assert read(home, toml).max_results_bytes == read(home, toml, ENV).max_results_bytes == expected
 
 
 def test_several_profiles_live_side_by_side_and_keep_their_order(home: Path) -> None:
@@ -338,6 +372,12 @@ def test_a_name_of_the_pack_cannot_be_taken(home: Path, name: str) -> None:
         ("crate_url = 'https://a'", "crate_url"),
         ("name = 'b'", "name"),
         ("style = 'anime'", "style"),
+        ("max_images = '5'", "max_images"),
+        ("max_images = 2.5", "max_images"),
+        ("max_images = true", "max_images"),
+        ("max_images = 0", "max_images"),
+        ("max_images = -1", "max_images"),
+        ("max_results_bytes = 5", "max_results_bytes"),
     ],
 )
 def test_a_wrong_type_or_an_unknown_key_is_refused_by_name(home: Path, line: str, key: str) -> None:
@@ -361,6 +401,12 @@ def test_a_whole_number_is_good_enough_for_the_aspect(home: Path) -> None:
         ("profiles = ['a']", "profiles"),
         ("[profiles]\nmine = 3", "profiles.mine"),
         ("profiles = { mine = [] }", "profiles.mine"),
+        *[
+            (f"{key} = {value}", key)
+            for key in ("max_images", "max_results_bytes")
+            for value in ("'5'", "2.5", "true", "false", "0", "-1", "[]", "inf")
+        ],
+        ("max_image = 5", "max_image"),
     ],
 )
 def test_a_wrong_shape_of_the_file_is_refused_by_name(home: Path, toml: str, word: str) -> None:

@@ -20,9 +20,10 @@ def ours(nodes: dict[str, Any]) -> dict[str, Any]:
     return {key: node for key, node in nodes.items() if node["class_type"] in NODE_CLASS_MAPPINGS}
 
 
-def test_the_three_examples_are_there() -> None:
+def test_the_examples_are_there() -> None:
     """And nothing else that ComfyUI would list as a template."""
-    assert [path.stem for path in EXAMPLES] == ["cartoon-then-diffusion", "portrait-to-cartoon", "two-styles"]
+    names = ["cartoon-then-diffusion", "portrait-to-cartoon", "retry-failed", "two-styles"]
+    assert [path.stem for path in EXAMPLES] == names
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

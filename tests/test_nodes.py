@@ -1,14 +1,11 @@
-"""The three nodes, called as ComfyUI calls them: every input a list, the coroutine driven by an event loop."""
+"""The three nodes: schema, the main path, waiting and Cancel, bad input."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,42 +14,12 @@ from cartoonize_pack import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
 from cartoonize_pack.nodes._comfy import run_at_once
 from cartoonize_pack.utils.errors import DeadlineError, InputError, ServiceError, UnreachableError
 from cartoonize_pack.utils.monitor import Monitor
-from cartoonize_pack.utils.service.server import stop_embedded
+from node_calls import IMAGE_TO_URL, POLL, SUBMIT, batch, coroutine, execute
 from scripted_service import ScriptedService
 from stand_in_host import Interrupt, StandInHost
 
-IMAGE_TO_URL, SUBMIT, POLL = (
-    NODE_CLASS_MAPPINGS[f"Cartoonize{name}"] for name in ("ImageToURL", "Submit", "PollResult")
-)
+pytestmark = pytest.mark.usefixtures("host")
 HEARD_S = 2.0  # a wait looks for Cancel every 0.05 s; the rest is for a busy machine
-DEFAULTS: dict[type, dict[str, Any]] = {
-    IMAGE_TO_URL: {"host": "auto", "format": "auto", "out_of_limits": "fit"},
-    SUBMIT: {"priority": 1, "profile": "auto", "variation": 0},
-    POLL: {"timeout": 60, "on_failure": "error", "sizes": "match first", "profile": "auto"},
-}
-
-
-@pytest.fixture(autouse=True)
-def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInHost]:
-    host = StandInHost()
-    host.install(monkeypatch)
-    yield host
-    stop_embedded(Path(os.environ["CARTOONIZE_HOME"]))
-
-
-def execute(node: type, **inputs: Any) -> Any:
-    """Run a node as ComfyUI does with INPUT_IS_LIST; values that are lists already are given as they are."""
-    return asyncio.run(_coroutine(node, **inputs))
-
-
-def _coroutine(node: type, **inputs: Any) -> Any:
-    lists = {k: v if isinstance(v, list) else [v] for k, v in (DEFAULTS[node] | inputs).items()}
-    return getattr(node(), node.FUNCTION)(**lists)
-
-
-def batch(count: int = 1, height: int = 260, width: int = 300, value: float = 0.5) -> np.ndarray:
-    """An IMAGE: [B,H,W,C] floats."""
-    return np.full((count, height, width, 3), value, np.float32)
 
 
 def submitted(count: int = 1) -> str:
@@ -72,7 +39,7 @@ def test_ids_names_and_order_are_those_of_saved_graphs() -> None:
     }
     assert inputs == {
         "CartoonizeImageToURL": ["images", "host", "format", "out_of_limits"],
-        "CartoonizeSubmit": ["image_urls", "priority", "profile", "variation"],
+        "CartoonizeSubmit": ["image_urls", "priority", "profile", "variation", "report"],
         "CartoonizePollResult": ["task_id", "timeout", "on_failure", "sizes", "profile", "originals"],
     }
     assert {node_id: node.RETURN_NAMES for node_id, node in NODE_CLASS_MAPPINGS.items()} == {
@@ -195,7 +162,7 @@ def test_upload_and_submit_finish_in_their_first_step(service: ScriptedService) 
     """They never await: a sampler that is ready would take the loop between the nodes."""
     for node, inputs in ((IMAGE_TO_URL, {"images": batch()}), (SUBMIT, {"image_urls": "https://images.test/a.png"})):
         with pytest.raises(StopIteration):
-            _coroutine(node, **inputs).send(None)
+            coroutine(node, **inputs).send(None)
 
 
 def test_polling_goes_on_while_the_loop_stands_still(service: ScriptedService) -> None:
@@ -204,7 +171,7 @@ def test_polling_goes_on_while_the_loop_stands_still(service: ScriptedService) -
     task_id = submitted()
 
     async def beside_a_sampler() -> float:
-        task = asyncio.ensure_future(_coroutine(POLL, task_id=task_id))
+        task = asyncio.ensure_future(coroutine(POLL, task_id=task_id))
         await asyncio.sleep(0)
         time.sleep(2.5)  # the sampler
         start = time.monotonic()
@@ -275,7 +242,7 @@ def test_cancelled_error_never_leaves_a_node(service: ScriptedService) -> None:
     task_id = submitted()
 
     async def another_node_fails() -> None:
-        task = asyncio.ensure_future(_coroutine(POLL, task_id=task_id))
+        task = asyncio.ensure_future(coroutine(POLL, task_id=task_id))
         await asyncio.sleep(0.2)
         task.cancel()
         await task
@@ -319,8 +286,12 @@ def test_fit_says_what_it_changed(
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        ({"image_urls": ""}, "0 links"),
-        ({"image_urls": "\n".join(["https://images.test/a.png"] * 21)}, "21 links"),
+        ({"image_urls": ""}, "no links"),
+        (
+            {"image_urls": "\n".join(f"https://images.test/{n}.png" for n in range(101))},
+            "101 images would be submitted",
+        ),
+        ({"image_urls": "https://images.test/a.png\n" * 20 + "file:///etc/passwd"}, "must start with http"),
         ({"image_urls": "file:///etc/passwd"}, "must start with http"),
         ({"image_urls": "https://images.test/a.png", "priority": 10}, "from 0 to 9, not 10"),
         ({"image_urls": "https://images.test/a.png", "priority": "high"}, "from 0 to 9, not 'high'"),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 
 import pytest
 from cartoonize_pack.utils.errors import Cancelled
 from cartoonize_pack.utils.monitor import Monitor, Progress
-from cartoonize_pack.utils.threads import map_bounded, start
+from cartoonize_pack.utils.threads import map_bounded, start, within
 
 PATIENCE_S = 10.0  # for what happens at once; only a broken test waits that long
 
@@ -202,6 +203,84 @@ def test_a_running_future_cannot_be_cancelled_behind_the_threads_back(never: thr
     assert future.result(PATIENCE_S) is True
 
 
+# Work with a limit of time
+
+
+def test_work_within_its_time_hands_on_what_it_made(never: threading.Event) -> None:
+    """A result or its very error; nobody is told anything later."""
+    told: list[Future[int]] = []
+    wrong = ValueError("broken")
+
+    def fail() -> int:
+        raise wrong
+
+    assert within(PATIENCE_S, lambda: 7, "test", told.append) == 7
+    with pytest.raises(ValueError, match="broken") as caught:
+        within(PATIENCE_S, fail, "test", told.append)
+    assert caught.value is wrong
+    assert told == []
+
+
+@pytest.mark.parametrize("wrong", [None, ValueError("broken")], ids=["a result", "an error"])
+def test_what_comes_after_the_time_is_told_once(never: threading.Event, wrong: ValueError | None) -> None:
+    """A task that was accepted late must not be lost; until it ends, nothing is told."""
+    told: list[Future[int]] = []
+    heard = threading.Event()
+
+    def work() -> int:
+        never.wait(PATIENCE_S)
+        if wrong is not None:
+            raise wrong
+        return 7
+
+    def late(future: Future[int]) -> None:
+        told.append(future)
+        heard.set()
+
+    begin = time.monotonic()
+    with pytest.raises(TimeoutError, match=r"no end after 0\.01 s"):
+        within(0.01, work, "test", late)
+    assert time.monotonic() - begin < 1
+    assert told == []
+    never.set()
+    assert heard.wait(PATIENCE_S)
+    (future,) = told
+    assert future.exception(0) is wrong
+    assert wrong is not None or future.result(0) == 7
+
+
+def test_what_ends_between_the_limit_and_the_question_is_told(never: threading.Event) -> None:
+    """However close the end is to the limit: it is handed on, or told, and never both or neither."""
+    for _ in range(50):
+        told: list[Future[int]] = []
+        heard = threading.Event()
+
+        def late(future: Future[int], told: list[Future[int]] = told, heard: threading.Event = heard) -> None:
+            told.append(future)
+            heard.set()
+
+        try:
+            assert within(0.001, lambda: time.sleep(0.001) or 7, "test", late) == 7
+            assert told == []
+        except TimeoutError:
+            assert heard.wait(PATIENCE_S)
+            assert [future.result(0) for future in told] == [7]
+
+
+def test_without_anybody_to_tell_late_work_ends_in_silence(never: threading.Event) -> None:
+    """It is left behind."""
+    ended = threading.Event()
+
+    def work() -> None:
+        never.wait(PATIENCE_S)
+        ended.set()
+
+    with pytest.raises(TimeoutError):
+        within(0.001, work, "test")
+    never.set()
+    assert ended.wait(PATIENCE_S)
+
+
 # The monitor that they share
 
 
@@ -234,3 +313,52 @@ def test_a_monitor_that_was_not_cancelled_lets_work_go_on() -> None:
     monitor.check()
     assert not monitor.is_cancelled()
     assert monitor.progress == Progress(0, 1, "")
+
+
+def test_news_is_everything_since_the_last_look_in_order() -> None:
+    """What is said quickly, one after the other, is shown, too; and nothing twice."""
+    monitor = Monitor()
+    assert monitor.news() == []
+    monitor.report(0, 2, "begin")
+    monitor.step("one")
+    monitor.step("two")
+    assert monitor.news() == [Progress(0, 2, "begin"), Progress(1, 2, "one"), Progress(2, 2, "two")]
+    assert monitor.news() == []
+    monitor.report(0, 2, "begin")
+    assert monitor.news() == [Progress(0, 2, "begin")]
+    assert monitor.progress == Progress(0, 2, "begin")
+
+
+def test_what_is_said_again_is_no_news() -> None:
+    """A service that is asked every second gives the same answer many times; any change of it is news."""
+    monitor = Monitor()
+    for _ in range(3):
+        monitor.report(0, 2, "waiting")
+    assert monitor.news() == [Progress(0, 2, "waiting")]
+    monitor.report(0, 2, "waiting")
+    assert monitor.news() == []
+    for done, total, text in [(1, 2, "waiting"), (1, 3, "waiting"), (1, 3, "drawing"), (0, 2, "waiting")]:
+        monitor.report(done, total, text)
+    assert [progress.text for progress in monitor.news()] == ["waiting", "waiting", "drawing", "waiting"]
+
+
+def test_news_that_nobody_looks_at_does_not_pile_up() -> None:
+    """The newest are kept."""
+    monitor = Monitor()
+    for n in range(1000):
+        monitor.report(n, 1000, "")
+    news = monitor.news()
+    assert 10 <= len(news) <= 100
+    assert [progress.done for progress in news] == list(range(1000 - len(news), 1000))
+
+
+def test_no_news_is_lost_or_doubled_between_threads() -> None:
+    """Many say something while one looks."""
+    monitor, seen = Monitor(), []
+    work = start(
+        lambda: map_bounded(lambda n: monitor.report(n, 40, ""), range(40), workers=4, monitor=monitor), "test"
+    )
+    while not work.done():
+        seen += monitor.news()
+    seen += monitor.news()
+    assert sorted(progress.done for progress in seen) == list(range(40))

@@ -13,6 +13,8 @@ from .errors import ConfigurationError, InputError
 from .hosting import ImageHost
 
 if TYPE_CHECKING:
+    from .journal import Journal
+    from .results import ResultStore
     from .service.server import Server
 
 LOCAL_HOST = "local"
@@ -20,10 +22,12 @@ LOCAL_HOST = "local"
 
 @dataclass(frozen=True)
 class Backend:
-    """A profile that is ready for use: its addresses and keys are filled in."""
+    """A profile that is ready for use, its addresses and keys filled in, and what this machine remembers of it."""
 
     profile: Profile
     policy: Policy
+    journal: Journal
+    results: ResultStore
 
     def client(self) -> Client:
         """Return a new client, for one thread."""
@@ -49,7 +53,22 @@ def connect(config: Config, profile_name: str) -> Backend:
     if profile.is_local:
         server = _embedded(config)
         profile, own_address = server.filled_in(profile), server.base_url
-    return Backend(profile, Policy(profile.allow_http, profile.allow_hosts, own_address))
+    policy = Policy(profile.allow_http, profile.allow_hosts, own_address)
+    return Backend(profile, policy, open_journal(config), open_results(config))
+
+
+def open_journal(config: Config) -> Journal:
+    """Return the journal of the state folder."""
+    from .journal import Journal  # sqlite3 is imported when it is needed
+
+    return Journal(config.home)
+
+
+def open_results(config: Config) -> ResultStore:
+    """Return the results store of the state folder."""
+    from .results import ResultStore
+
+    return ResultStore(config.home, config.max_results_bytes)
 
 
 def open_host(config: Config, name: str, profile: Profile) -> ImageHost:

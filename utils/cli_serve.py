@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from . import config
 from .download import Policy
 from .errors import ConfigurationError
+from .secret import Secret
 
 MAX_WORKERS = 64
 
@@ -30,8 +31,8 @@ def serve(arguments: Sequence[str]) -> int:
             home=settings.home,
             host=options.host,
             port=options.port,
-            app_key=config.Secret(key),
-            app_secret=config.Secret(secret),
+            app_key=Secret(key),
+            app_secret=Secret(secret),
             policy=Policy(allow_http=True, allow_hosts=settings.profiles["local"].allow_hosts),
             workers=options.workers,
         )

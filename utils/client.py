@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from urllib.parse import quote
 
@@ -23,6 +26,7 @@ from .threads import within
 
 CONNECT_TIMEOUT_S = 10.0
 TOTAL_S = 60.0  # for one call, from the first byte sent to the last received
+LATE_S = 240.0  # for which a thread still listens for the answer to a submission that nobody waits for any more
 MAX_REPLY_BYTES = 4_000_000
 QUICK_WAIT_S = 0.3
 QUICK_RETRIES = 2  # for a blip; longer trouble is the business of tasks.watch, which hears Cancel
@@ -52,25 +56,38 @@ class Client:
         """Close the connections."""
         self._session.close()
 
-    def create_task(self, links: Sequence[str], priority: int) -> str:
+    def create_task(
+        self, links: Sequence[str], priority: int, on_late: Callable[[str], None] = lambda task_id: None
+    ) -> str:
         """Submit the links once and return the task id.
 
         Raises InputError before anything is sent, ServiceError or UnreachableError when nothing was accepted, and
-        OutcomeUnknownError when the service may have accepted it. Never repeats a request.
+        OutcomeUnknownError when the service may have accepted it. Never repeats a request. When the time is over but
+        the answer arrives all the same, `on_late` gets the task id, in another thread.
         """
-        with_priority = self._profile.send_priority
-        try:
-            body = contract.build_request(links, priority, self._profile.limits, with_priority=with_priority)
-        except InputError as error:
-            error.amend("", " Nothing was sent.")
-            raise
-        reply = self._post_once(json.dumps(body).encode())
+        body = self.checked(links, priority)
+
+        def late(reply: Future[bytes]) -> None:
+            if reply.exception() is None:
+                with suppress(ServiceError):
+                    on_late(contract.parse_created(reply.result()))
+
+        reply = self._post_once(json.dumps(body).encode(), late)
         try:
             return contract.parse_created(reply)
         except ContractError as error:
             raise OutcomeUnknownError(self._unknown(str(error))) from error
         except ServiceError as error:
             error.amend("", f".{NOT_CHARGED}")
+            raise
+
+    def checked(self, links: Sequence[str], priority: int) -> dict[str, object]:
+        """Return the body of a submission; raises InputError, saying that nothing was sent."""
+        with_priority = self._profile.send_priority
+        try:
+            return contract.build_request(links, priority, self._profile.limits, with_priority=with_priority)
+        except InputError as error:
+            error.amend("", " Nothing was sent.")
             raise
 
     def get_task(self, task_id: str, left_s: float = math.inf) -> contract.Task:
@@ -86,11 +103,11 @@ class Client:
             raise UnreachableError(msg) from error
         return contract.parse_task(reply, task_id)
 
-    def _post_once(self, body: bytes) -> bytes:
+    def _post_once(self, body: bytes, late: Callable[[Future[bytes]], None]) -> bytes:
         # A fresh connection: on a kept one, a POST that the server never saw looks like one whose answer was lost.
         with self._new_session(Retry(0, redirect=False)) as session:
             try:
-                return self._exchange(session, "POST", self._profile.create_url, body, self._total_s)
+                return self._exchange(session, "POST", self._profile.create_url, body, self._total_s, late)
             except requests.RequestException as error:
                 if nothing_was_sent(error):
                     msg = f"{self._who} cannot be reached ({cause_of(error)}). Nothing was sent, nothing was charged."
@@ -101,21 +118,33 @@ class Client:
                     raise
                 raise OutcomeUnknownError(self._unknown(str(error)), http_status=error.http_status) from error
 
-    def _exchange(self, session: requests.Session, method: str, url: str, body: bytes | None, total_s: float) -> bytes:
+    def _exchange(
+        self,
+        session: requests.Session,
+        method: str,
+        url: str,
+        body: bytes | None,
+        total_s: float,
+        late: Callable[[Future[bytes]], None] | None = None,
+    ) -> bytes:
+        silence_s = self._total_s + (LATE_S if late else 0.0)
         try:
-            return within(total_s, lambda: self._exchange_unbounded(session, method, url, body), "request")
+            work = partial(self._exchange_unbounded, session, method, url, body, silence_s)
+            return within(total_s, work, "request", late)
         except TimeoutError as error:
             msg = f"{self._who} did not answer: {error}."
             raise UnreachableError(msg) from None
 
-    def _exchange_unbounded(self, session: requests.Session, method: str, url: str, body: bytes | None) -> bytes:
+    def _exchange_unbounded(
+        self, session: requests.Session, method: str, url: str, body: bytes | None, silence_s: float
+    ) -> bytes:
         with session.request(
             method,
             url,
             data=body,
             headers={"Content-Type": "application/json", "Accept-Encoding": "identity"},
             auth=self._auth,
-            timeout=(CONNECT_TIMEOUT_S, self._total_s),
+            timeout=(CONNECT_TIMEOUT_S, silence_s),
             allow_redirects=False,  # the key goes to this address only
             stream=True,
         ) as response:
@@ -130,7 +159,7 @@ class Client:
     def _unknown(self, why: str) -> str:
         return (
             f"The submission may have been sent, but no usable answer came back: {why} It may have been accepted and "
-            "charged. Look at the service's console before you run again; the pack does not repeat it by itself."
+            "charged; it is not repeated by itself."
         )
 
     @property

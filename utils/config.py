@@ -7,6 +7,7 @@ environment (profile `env`).
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from collections.abc import Mapping
@@ -17,35 +18,17 @@ from urllib.parse import urlsplit
 from .config_file import ProfileTable, read
 from .contract import Limits
 from .errors import ConfigurationError
+from .private_files import make_private_folder
+from .secret import Secret
 
 AUTO = "auto"
 ENV = "env"
 STYLES = ("anime", "manga")  # of the embedded service
 LOCAL_STYLES = {"local": "anime", "local-anime": "anime", "local-manga": "manga"}
 CONFIG_FILE = "config.toml"
-
-
-class Secret:
-    """A string that does not show itself in `repr`, `str`, f-strings or pickles; `reveal()` returns it."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """Return the secret itself."""
-        return self._value
-
-    def __bool__(self) -> bool:
-        return bool(self._value)
-
-    def __repr__(self) -> str:
-        return "Secret(…)"
-
-    def __reduce__(self) -> str:
-        msg = "a secret is not pickled"
-        raise TypeError(msg)
+STATE_FOLDER = "portrait_cartoonize"  # of ComfyUI's system-user folders, which it never serves
+DEFAULT_MAX_IMAGES = 100  # in one submission to a service that costs money: a wrong wire must not buy a thousand
+DEFAULT_RESULTS_BYTES = 2 * 1024**3
 
 
 @dataclass(frozen=True)
@@ -63,12 +46,23 @@ class Profile:
     allow_hosts: tuple[str, ...] = ()
     send_priority: bool = True
     limits: Limits = field(default_factory=Limits)
+    max_images: int = DEFAULT_MAX_IMAGES
     style: str | None = None
 
     @property
     def is_local(self) -> bool:
-        """Whether the embedded service does the work."""
+        """Whether the embedded service does the work, which costs nothing."""
         return self.style is not None
+
+    @property
+    def create_address(self) -> str:
+        """What stands for the algorithm in the journal; the embedded service's port changes, its styles do not."""
+        return f"local/{self.style}" if self.is_local else self.create_url
+
+    @property
+    def task_address(self) -> str:
+        """What stands for the service that knows a task; a digest, because addresses may hold secrets."""
+        return "local" if self.is_local else hashlib.sha256(self.result_url.encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True)
@@ -78,6 +72,7 @@ class Config:
     home: Path
     profiles: Mapping[str, Profile]
     default: str
+    max_results_bytes: int = DEFAULT_RESULTS_BYTES
 
     def profile(self, name: str) -> Profile:
         """Return a profile ready for use; raises ConfigurationError saying exactly what to set and where."""
@@ -101,19 +96,29 @@ def load(home: Path | None = None, env: Mapping[str, str] | None = None) -> Conf
     Raises ConfigurationError naming the file and the key for a broken `config.toml`.
     """
     env = os.environ if env is None else env
-    home = Path(env["CARTOONIZE_HOME"]).expanduser() if env.get("CARTOONIZE_HOME") else home or platform_home(env)
+    home = Path(env["CARTOONIZE_HOME"]).expanduser() if env.get("CARTOONIZE_HOME") else home or default_home(env)
     file = read(home / CONFIG_FILE)
     profiles = {name: Profile(name, style=style, allow_http=True) for name, style in LOCAL_STYLES.items()}
     for name in file.profiles:
         if name in profiles or name in (AUTO, ENV):
             msg = f"{file.path}: the profile name {name!r} is taken by the pack; choose another one."
             raise ConfigurationError(msg)
-    profiles |= {name: _from_file(name, values) for name, values in file.profiles.items()}
+    most = file.max_images or DEFAULT_MAX_IMAGES
+    profiles |= {name: _from_file(name, {"max_images": most, **values}) for name, values in file.profiles.items()}
     default = file.default_profile or "local"
     if env.get("CARTOONIZE_CREATE_URL") or env.get("CARTOONIZE_RESULT_URL"):
-        profiles[ENV], default = _from_env(env), ENV
+        profiles[ENV], default = replace(_from_env(env), max_images=most), ENV
     profiles = {name: _with_env_permissions(profile, env) for name, profile in profiles.items()}
-    return Config(home, profiles, default)
+    return Config(home, profiles, default, file.max_results_bytes or DEFAULT_RESULTS_BYTES)
+
+
+def default_home(env: Mapping[str, str], pack: Path = Path(__file__).parents[1]) -> Path:
+    """Return where state lives when nobody says so: in the ComfyUI that holds the pack, else in the platform's folder.
+
+    So the command line, run beside ComfyUI, sees the same tasks as the nodes.
+    """
+    comfyui = pack.parent.parent / "user" / f"__{STATE_FOLDER}"
+    return comfyui if pack.parent.name == "custom_nodes" and comfyui.is_dir() else platform_home(env)
 
 
 def platform_home(env: Mapping[str, str]) -> Path:
@@ -130,11 +135,13 @@ def platform_home(env: Mapping[str, str]) -> Path:
 def ensure_home(home: Path) -> Path:
     """Create the state folder, readable by its owner only, and return it; raises ConfigurationError if it cannot be."""
     try:
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return make_private_folder(home)
     except OSError as error:
-        msg = f"The state folder {home} cannot be used ({error.strerror}). Set CARTOONIZE_HOME to a folder that can."
+        msg = (
+            f"The state folder {home} cannot be used ({error.strerror}). Set CARTOONIZE_HOME to a folder that can. "
+            "Nothing was sent."
+        )
         raise ConfigurationError(msg) from error
-    return home
 
 
 def _check_remote(profile: Profile, home: Path) -> None:

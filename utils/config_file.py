@@ -15,7 +15,9 @@ ProfileTable = Mapping[str, object]
 _TYPES: Mapping[str, type] = {
     "create_url": str, "result_url": str, "app_key": str, "app_secret": str, "host": str, "public_url": str,
     "allow_http": bool, "allow_hosts": list, "send_priority": bool, "limits": dict,
+    "max_images": int,
 }  # fmt: skip
+_KNOWN = ("default_profile", "max_images", "max_results_bytes", "profiles")
 
 
 @dataclass(frozen=True)
@@ -25,13 +27,15 @@ class ConfigFile:
     path: Path
     profiles: Mapping[str, ProfileTable]
     default_profile: str | None
+    max_images: int | None = None
+    max_results_bytes: int | None = None
 
 
 def read(path: Path) -> ConfigFile:
     """Return what the file says, nothing if there is none; raises ConfigurationError naming the file and the key."""
     table = _load(path)
-    if unknown := set(table) - {"profiles", "default_profile"}:
-        msg = f"{path} has the unknown key {sorted(unknown)[0]!r}; known are: default_profile, profiles."
+    if unknown := set(table) - set(_KNOWN):
+        msg = f"{path} has the unknown key {sorted(unknown)[0]!r}; known are: {', '.join(_KNOWN)}."
         raise ConfigurationError(msg)
     profiles, default = table.get("profiles", {}), table.get("default_profile")
     if not isinstance(profiles, dict):
@@ -41,7 +45,16 @@ def read(path: Path) -> ConfigFile:
         msg = f"{path}: default_profile must be the name of a profile, not {default!r}."
         raise ConfigurationError(msg)
     checked = {name: _checked(values, f"{path}: [profiles.{name}]") for name, values in profiles.items()}
-    return ConfigFile(path, checked, default)
+    most, kept = (_positive(table, key, str(path)) for key in ("max_images", "max_results_bytes"))
+    return ConfigFile(path, checked, default, most, kept)
+
+
+def _positive(table: Mapping[str, object], key: str, where: str) -> int | None:
+    value = table.get(key)
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+        return value
+    msg = f"{where}: {key} must be a whole number above 0, not {value!r}."
+    raise ConfigurationError(msg)
 
 
 def _checked(values: object, where: str) -> ProfileTable:
@@ -55,6 +68,7 @@ def _checked(values: object, where: str) -> ProfileTable:
         if not isinstance(value, _TYPES[key]):
             msg = f"{where} {key} must be a {_TYPES[key].__name__}, not a {type(value).__name__}."
             raise ConfigurationError(msg)
+    _positive(values, "max_images", where)
     hosts = values.get("allow_hosts", [])
     if not all(isinstance(host, str) for host in hosts):
         msg = f"{where} allow_hosts must be a list of host names."

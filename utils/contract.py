@@ -46,6 +46,14 @@ class TaskStatus(enum.IntEnum):
     CLOSED = 5
     TIMED_OUT = 6
 
+    @classmethod
+    def of(cls, code: int) -> TaskStatus:
+        """Return the state of a code: sister APIs of the vendor know further ones, all final, which count as failed.
+
+        Waiting for ever on one of them would be worse than stopping.
+        """
+        return cls(code) if code in cls._value2member_map_ else cls.FAILED
+
     @property
     def is_final(self) -> bool:
         """Whether the task will never change again."""
@@ -159,17 +167,12 @@ def parse_task(reply: bytes, task_id: str) -> Task:
         _break("data.list", items, "a list")
     return Task(
         task_id=task_id,
-        status=_status(code),
+        status=TaskStatus.of(code),
         status_code=code,
         wait_time_s=_seconds(data.get("wait_time"), "data.wait_time"),
         images=tuple(_image(item, f"data.list[{i}]") for i, item in enumerate(items)),
         message=_text(answer.get("msg")),
     )
-
-
-def _status(code: int) -> TaskStatus:
-    # Sister APIs of the vendor know further codes, all final; waiting for ever on one would be worse than stopping.
-    return TaskStatus(code) if code in TaskStatus._value2member_map_ else TaskStatus.FAILED
 
 
 def _image(item: object, field: str) -> ImageResult:
@@ -182,7 +185,7 @@ def _image(item: object, field: str) -> ImageResult:
     reason = _text(item.get("reason"))
     if number is not None and number not in TaskStatus._value2member_map_:
         reason = reason or f"undocumented status {number}"
-    return ImageResult(url or None, None if number is None else _status(number), reason)
+    return ImageResult(url or None, None if number is None else TaskStatus.of(number), reason)
 
 
 def _accepted(reply: bytes) -> Mapping[str, object]:

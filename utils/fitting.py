@@ -10,16 +10,21 @@ import numpy as np
 from .contract import Limits
 from .errors import InputError
 from .images import Picture, encode_jpeg, encode_png
+from .work import content_of
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """An encoded picture; `changes` says in words what was done to make it fit, empty if nothing."""
+    """An encoded picture; `changes` says in words what was done to make it fit, empty if nothing.
+
+    `content` stands for its pixels, whatever they are encoded as.
+    """
 
     data: bytes
     media_type: str
     width: int
     height: int
+    content: str
     changes: str = ""
 
 
@@ -74,7 +79,7 @@ def encode(picture: Picture, fmt: str, limits: Limits, *, may_fit: bool, name: s
         data, media_type = _encode_smallest(fitted, fmt, limits.max_bytes)
         padding = " with padding" if changes.endswith("padding") else ""
         changes = f"{picture.width}x{picture.height} -> {fitted.width}x{fitted.height}{padding}"
-    return Encoded(data, media_type, fitted.width, fitted.height, changes)
+    return Encoded(data, media_type, fitted.width, fitted.height, content_of(fitted), changes)
 
 
 def _encode_smallest(picture: Picture, fmt: str, max_bytes: int) -> tuple[bytes, str]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from dataclasses import dataclass
 
 from .errors import Cancelled
+
+_MOST_UNSEEN = 50
 
 
 @dataclass(frozen=True)
@@ -24,21 +27,35 @@ class Monitor:
         self._cancelled = threading.Event()
         self._lock = threading.Lock()
         self._progress = Progress()
+        self._unseen: deque[Progress] = deque(maxlen=_MOST_UNSEEN)
 
     @property
     def progress(self) -> Progress:
         """The latest progress."""
         return self._progress
 
+    def news(self) -> list[Progress]:
+        """Return every progress since the last call, so that what is said quickly is shown, too."""
+        with self._lock:
+            news = list(self._unseen)
+            self._unseen.clear()
+        return news
+
     def report(self, done: int, total: int, text: str) -> None:
         """Tell how far the work is."""
-        self._progress = Progress(done, total, text)
+        with self._lock:
+            self._set(Progress(done, total, text))
 
     def step(self, text: str) -> None:
         """Tell that one more step is done."""
         with self._lock:
             now = self._progress
-            self._progress = Progress(min(now.done + 1, now.total), now.total, text)
+            self._set(Progress(min(now.done + 1, now.total), now.total, text))
+
+    def _set(self, progress: Progress) -> None:
+        if progress != self._progress:
+            self._progress = progress
+            self._unseen.append(progress)
 
     def cancel(self) -> None:
         """Ask the work to stop at its next wait."""

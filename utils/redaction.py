@@ -13,6 +13,11 @@ def redact(text: str) -> str:
     return _AUTHORIZATION.sub(r"\1 …", _URL.sub(_without_secrets, text))
 
 
+def without_query(link: str) -> str:
+    """Return a link without its query and fragment, where signatures stand."""
+    return re.split(r"[?#]", link, maxsplit=1)[0]
+
+
 def _without_secrets(url: re.Match[str]) -> str:
     userinfo, _, rest = url["rest"].rpartition("@")
     authority = url["rest"].partition("/")[0]

@@ -56,7 +56,8 @@ def watch(
             wait_s = clamp_s(DEFAULT_WAIT_S if task.wait_time_s is None else task.wait_time_s)
         left_s = start + timeout_s - clock()
         if left_s <= 0:
-            msg = f"Not finished after {timeout_s:g} s; last state: {state}."
+            after = f" after {timeout_s:g} s" if timeout_s > 0 else ""
+            msg = f"Not finished{after}; last state: {state}."
             raise DeadlineError(msg)
         check_cancel()
         sleep(min(wait_s * jitter(), left_s))

@@ -34,13 +34,16 @@ def start(work: Callable[[], R], name: str) -> Future[R]:
     return future
 
 
-def within(total_s: float, work: Callable[[], R], name: str) -> R:
+def within(total_s: float, work: Callable[[], R], name: str, late: Callable[[Future[R]], None] | None = None) -> R:
     """Return the work's result, or raise TimeoutError after so many seconds, whatever it is stuck in.
 
-    A socket's timeout starts anew with every byte; this one does not. The thread may finish behind it.
+    A socket's timeout starts anew with every byte; this one does not. The thread may finish behind it, and `late` is
+    told then.
     """
     future = start(work, name)
     if not wait([future], timeout=total_s).done:
+        if late is not None:
+            future.add_done_callback(late)
         msg = f"no end after {total_s:g} s"
         raise TimeoutError(msg)
     return future.result()

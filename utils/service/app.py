@@ -18,9 +18,10 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from ..config import STYLES, Secret
+from ..config import STYLES
 from ..contract import Limits, TaskStatus, build_request
 from ..errors import InputError
+from ..secret import Secret
 from .jobs import JobTable
 from .pictures import MEDIA_TYPES, PictureStore
 from .states import ImageState, TaskState

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from aiohttp import web
 
-from ..config import Profile, Secret, ensure_home
+from ..config import Profile, ensure_home
 from ..download import Policy
 from ..errors import ConfigurationError
+from ..secret import Secret
 from .app import Service
 from .jobs import JobTable
 from .pictures import PictureStore

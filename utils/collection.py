@@ -1,0 +1,184 @@
+"""Tasks -> outcomes: waits for each, remembers its answer, keeps its pictures, and puts all in input order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from .alignment import TaskResults, arranged, nothing_came
+from .backend import Backend
+from .client import Client
+from .contract import ImageResult, Task, TaskStatus
+from .download import Policy
+from .errors import (
+    Cancelled,
+    CartoonizeError,
+    ContractError,
+    DeadlineError,
+    ServiceError,
+    TaskFailedError,
+    UnreachableError,
+)
+from .images import MAX_PIXELS, READABLE_FORMATS, decode
+from .memory import Memory
+from .monitor import Monitor, count
+from .outcomes import Collection, Outcome
+from .pictures import fetch_picture
+from .references import TaskRef
+from .results import Kept
+from .tasks import watch
+from .threads import map_bounded
+
+PARALLEL_DOWNLOADS = 4
+GO_ON = (
+    "Continue with this task id in Poll Result, or just run again ('tasks resume' in a terminal); that costs nothing."
+)
+_GONE = "Run again to ask once more, which costs nothing, or change 'variation' for a new, paid task."
+
+
+def collect(backend: Backend, refs: Sequence[TaskRef], *, timeout_s: float, monitor: Monitor) -> Collection:
+    """Wait for the tasks, keep their pictures, and return one outcome an input picture, in input order.
+
+    What is known of finished tasks comes from the journal and the results store, without asking anybody. When a task
+    cannot be had (DeadlineError after `timeout_s` for each, ServiceError, TaskFailedError), the others are kept all
+    the same before the error, which names every task and how to go on, is raised.
+    """
+    results: list[TaskResults] = []
+    problems: list[CartoonizeError] = []
+    patience_s, profile = timeout_s, backend.profile
+    memory = Memory(backend.journal, backend.results, profile.task_address, is_free=profile.is_local)
+    with backend.client() as client:
+        collector = _Collector(backend.policy, memory, client, monitor)
+        for ref in refs:
+            try:
+                results.append(collector.results_of(ref, patience_s))
+            except (DeadlineError, ServiceError, TaskFailedError) as error:
+                problems.append(error)
+                if isinstance(error, (DeadlineError, UnreachableError)):
+                    patience_s = 0.0  # the others are asked once, to keep what is finished
+    memory.make_room()
+    if problems:
+        raise _combined(problems, results)
+    return arranged(refs, results)
+
+
+class _Collector:
+    """The way of one task from its id to pictures."""
+
+    def __init__(self, policy: Policy, memory: Memory, client: Client, monitor: Monitor) -> None:
+        self._policy = policy
+        self._memory = memory
+        self._client = client
+        self._monitor = monitor
+
+    def results_of(self, ref: TaskRef, timeout_s: float) -> TaskResults:
+        """Return what a task brought, each picture kept before anything is made of it."""
+        submission, recalled = self._memory.submission(ref.task_id), self._memory.answer(ref.task_id)
+        task = recalled or self._watched(ref.task_id, timeout_s)
+        if recalled is None:
+            self._memory.note(task)
+        expected = len(ref.places) or (submission.images if submission else None)
+        if not task.images and expected is None:
+            raise TaskFailedError(nothing_came(task))
+        kept = self._memory.pictures(task)
+        if recalled is not None and len(kept) < sum(image.is_done for image in task.images):
+            task = self._asked_again(task, kept)
+        return TaskResults(ref, self._outcomes(task, kept), expected, task, submission.links if submission else ())
+
+    def _watched(self, task_id: str, timeout_s: float) -> Task:
+        end = time.monotonic() + timeout_s
+        try:
+            for task in watch(
+                lambda: self._client.get_task(task_id, left_s=end - time.monotonic()),
+                timeout_s=timeout_s,
+                sleep=self._monitor.sleep,
+                check_cancel=self._monitor.check,
+                on_trouble=lambda error, wait_s: self._monitor.report(
+                    0, 1, f"task {task_id}: {error} Asking again in {wait_s:.0f} s."
+                ),
+            ):
+                self._show(task)
+        except (DeadlineError, UnreachableError, ContractError) as error:
+            error.amend(f"Task {task_id}: ", f" The task goes on at the service. {GO_ON}")
+            raise
+        except ServiceError as error:
+            error.amend(f"Task {task_id}: ", f"{self._where(task_id)} Asking for it costs nothing.")
+            if error.http_status == 404:
+                self._memory.note_gone(task_id)
+            raise
+        return task
+
+    def _where(self, task_id: str) -> str:
+        profile = self._memory.profile_of(task_id)
+        return f" This machine submitted it with profile {profile!r}." if profile else ""
+
+    def _show(self, task: Task) -> None:
+        done = sum(image.is_done for image in task.images)
+        wait = "" if task.status.is_final or not task.wait_time_s else f", about {task.wait_time_s:.0f} s"
+        self._monitor.report(done, max(1, len(task.images)), f"task {task.task_id}: {task.status_words}{wait}")
+
+    def _asked_again(self, task: Task, kept: Mapping[int, Kept]) -> Task:
+        """Return a finished task with fresh links for pictures that are not kept any more, or the reason why not."""
+        try:
+            fresh = self._client.get_task(task.task_id)
+            reason = f"the service says: {fresh.status_words}"
+        except ServiceError as error:
+            fresh, reason = None, str(error)
+        if fresh is not None and len(fresh.images) == len(task.images) and any(i.is_done for i in fresh.images):
+            return fresh
+        if fresh is not None and fresh.status.is_final:
+            self._memory.note_gone(task.task_id)
+        words = f"finished, but its picture is not kept here any more, and cannot be had again now: {reason} {_GONE}"
+        gone = ImageResult(None, TaskStatus.COMPLETE, words)
+        images = (gone if i.is_done and index not in kept else i for index, i in enumerate(task.images))
+        return replace(task, images=tuple(images))
+
+    def _outcomes(self, task: Task, kept: Mapping[int, Kept]) -> list[Outcome]:
+        total = len(task.images)
+        self._monitor.report(0, max(1, total), f"task {task.task_id}: fetching {count(total, 'picture')}")
+
+        def outcome(index: int) -> Outcome:
+            result = self._outcome(task, index, kept.get(index))
+            self._monitor.step(f"task {task.task_id}: picture {index + 1} of {total}")
+            return result
+
+        return map_bounded(outcome, range(total), workers=PARALLEL_DOWNLOADS, monitor=self._monitor)
+
+    def _outcome(self, task: Task, index: int, kept: Kept | None) -> Outcome:
+        image = task.images[index]
+        status = _status_words(image, task)
+        failed = Outcome(task.task_id, index, status, image.reason, image.url or "", None)
+        if kept is None and (not image.is_done or image.url is None):
+            ended = (TaskStatus.COMPLETE, TaskStatus.CLOSED)  # perhaps with a result, and paid for
+            may_retry = image.status not in ended and task.status is not TaskStatus.CLOSED
+            return replace(failed, reason=image.reason or f"no result ({status})", may_retry=may_retry)
+        try:
+            if kept is None:
+                data, header = fetch_picture(image.url or "", self._policy, self._monitor)
+                kept = self._memory.keep(task.task_id, index, data, header)
+            picture = decode(kept.data, READABLE_FORMATS, MAX_PIXELS, f"result {index + 1}")
+        except Cancelled:
+            raise
+        except CartoonizeError as error:
+            self._memory.drop(task.task_id, index)
+            return replace(failed, reason=f"finished, but not downloaded: {error} {GO_ON}")
+        return replace(failed, picture=picture, file=kept.file)
+
+
+def _status_words(image: ImageResult, task: Task) -> str:
+    if image.status is not None:
+        return image.status.words
+    return TaskStatus.COMPLETE.words if image.is_done else task.status_words
+
+
+def _combined(problems: Sequence[CartoonizeError], results: Sequence[TaskResults]) -> CartoonizeError:
+    """Return the first problem, with a word about every other task."""
+    first, *others = problems
+    rows = [str(error) for error in others]
+    for result in results:
+        stored = sum(bool(outcome.file) for outcome in result.outcomes)
+        rows.append(f"Task {result.ref.task_id}: {result.task.status_words}, {count(stored, 'picture')} stored.")
+    if rows:
+        first.amend("", "\nThe other tasks:\n" + "\n".join(rows))
+    return first

@@ -1,0 +1,35 @@
+"""Fetching a finished picture: patiently, because it is paid for, and only what is a picture."""
+
+from __future__ import annotations
+
+import time
+
+from .download import Policy, fetch
+from .errors import UnreachableError
+from .images import READABLE_FORMATS, Header, inspect
+from .monitor import Monitor
+
+MAX_RESULT_BYTES = 200_000_000
+DOWNLOAD_TOTAL_S = 300.0
+DOWNLOAD_RETRY_WAITS_S = (0.5, 2.0)
+GONE = (401, 403, 404, 410)  # asking again would not help
+
+
+def fetch_picture(url: str, policy: Policy, monitor: Monitor) -> tuple[bytes, Header]:
+    """Return the bytes of a result and what they say of themselves; raises as `download.fetch`, or InputError."""
+    data = _fetch_patiently(url, policy, monitor)
+    return data, inspect(data, READABLE_FORMATS, "the result")
+
+
+def _fetch_patiently(url: str, policy: Policy, monitor: Monitor) -> bytes:
+    """Fetch a result, once more after each of the waits, unless the answer says that it is gone."""
+    end = time.monotonic() + DOWNLOAD_TOTAL_S
+    for wait_s in DOWNLOAD_RETRY_WAITS_S:
+        try:
+            return fetch(url, policy, max_bytes=MAX_RESULT_BYTES, total_s=end - time.monotonic())
+        except UnreachableError as error:
+            if error.http_status in GONE or time.monotonic() + wait_s >= end:
+                raise
+            monitor.sleep(wait_s)
+            monitor.check()
+    return fetch(url, policy, max_bytes=MAX_RESULT_BYTES, total_s=end - time.monotonic())

@@ -1,0 +1,79 @@
+"""Which work a submission is: links, in order, cut into tasks, each with a key that the same work has again; pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .images import Picture
+
+
+@dataclass(frozen=True)
+class Work:
+    """The work of one task: its links, the numbers of its images (from 1, in the whole submission), and its key."""
+
+    links: tuple[str, ...]
+    places: tuple[int, ...]
+    key: str
+
+    @property
+    def words(self) -> str:
+        """Its images as a person says them."""
+        return say_places(self.places)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked for, besides the images: `after` names the tasks whose failed images are tried once more."""
+
+    service: str
+    account: str
+    variation: int
+    after: tuple[str, ...] = ()
+
+
+def content_of(picture: Picture) -> str:
+    """Return what stands for the pixels of a picture, whatever file they are sent as."""
+    digest = hashlib.sha256(f"{picture.width}x{picture.height}".encode())
+    digest.update(np.ascontiguousarray(picture.rgb).data)
+    if picture.alpha is not None:
+        digest.update(b"alpha")
+        digest.update(np.ascontiguousarray(picture.alpha).data)
+    return digest.hexdigest()
+
+
+def work_key(contents: Sequence[str], order: Order) -> str:
+    """Return the key of work: the service, the account, what the images are, in order, and the variation.
+
+    A digest, so that neither the account nor a signed link can be read from it. Not the priority: the same images at
+    another priority are the same work.
+    """
+    parts = [order.service, order.account, list(contents), order.variation, list(order.after)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def split_work(
+    links: Sequence[str], contents: Sequence[str], places: Sequence[int], most: int, order: Order
+) -> list[Work]:
+    """Return the work as tasks of at most `most` images, in order."""
+    return [
+        Work(
+            tuple(links[first : first + most]),
+            tuple(places[first : first + most]),
+            work_key(contents[first : first + most], order),
+        )
+        for first in range(0, len(links), most)
+    ]
+
+
+def say_places(places: Sequence[int]) -> str:
+    """Return "image 3", "images 1 to 20" or "images 3, 7 and 9"."""
+    if len(places) == 1:
+        return f"image {places[0]}"
+    if list(places) == list(range(places[0], places[-1] + 1)):
+        return f"images {places[0]} to {places[-1]}"
+    return f"images {', '.join(map(str, places[:-1]))} and {places[-1]}"
