@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pack
 import pytest
+from fake_clock import Clock
 from pytest_httpserver import HTTPServer
 from scripted_service import ScriptedService
 from stand_in_host import StandInHost
@@ -41,6 +42,12 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInHost]:
     host.install(monkeypatch)
     yield host
     stop_embedded(Path(os.environ["CARTOONIZE_HOME"]))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Time that stands still until the test moves it."""
+    return Clock()
 
 
 @pytest.fixture

@@ -40,6 +40,7 @@ class ScriptedService:
         self.sizes = sizes or [(300, 260)]
         self.file: bytes | None = None  # served for every result instead of a plain picture of its size
         self.failed: dict[tuple[str, int], str] = {}
+        self.listed: int | None = None  # results in the list, if not one for each image
         self.submissions: list[dict[str, object]] = []
         self.polls = 0
         self.downloads = 0
@@ -90,6 +91,8 @@ class ScriptedService:
         if left_s > 0:
             return {"status": "2", "wait_time": f"{left_s:.2f}", "list": None}
         results = [self._result(task_id, index) for index in range(len(self.links(task_id)))]
+        if self.listed is not None:
+            results = (results * 2)[: self.listed]
         return {"status": "3", "wait_time": "0", "list": results}
 
     def links(self, task_id: str) -> list[str]:

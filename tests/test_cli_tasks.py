@@ -318,14 +318,7 @@ def test_resume_writes_results_of_unknown_owner_under_the_name_of_their_task(
     Path("other.png").write_bytes(png(300, 300))
     assert main(["photo.png", "other.png", "--timeout", "0.1"]) == 1
     service.task_s = 0
-    original = service.result
-
-    def listed(task_id: str) -> dict[str, object]:
-        answer = original(task_id)
-        answer["list"] = (answer["list"] * 2)[:results]  # type: ignore[operator]
-        return answer
-
-    monkeypatch.setattr(service, "result", listed)
+    service.listed = results
     capsys.readouterr()
     assert main(["tasks", "resume"]) == 1
     captured = capsys.readouterr()

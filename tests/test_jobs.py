@@ -11,20 +11,7 @@ from cartoonize_pack.utils.contract import TaskStatus
 from cartoonize_pack.utils.service import jobs
 from cartoonize_pack.utils.service.jobs import JobTable
 from cartoonize_pack.utils.service.states import RETENTION_S, TASK_TIMEOUT_S, derive_status
-
-
-class Clock:
-    """Time that moves when the test says so."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+from fake_clock import Clock
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from cartoonize_pack.utils.records import State, Submission
 from cartoonize_pack.utils.threads import map_bounded
 from cartoonize_pack.utils.work import Work
 from child_process import killed, output_of, running
+from fake_clock import Clock
 
 DAY_S = 24 * 3600.0
 PROFILE = Profile(
@@ -35,20 +36,6 @@ journal = Journal(Path(sys.argv[1]))
 url = "https://api.example/result/{task_id}?token=hunter2"
 profile = Profile("mine", result_url=url, app_key=Secret("key-hunter2"))
 """
-
-
-class Clock:
-    """Time that moves when the test says so."""
-
-    now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

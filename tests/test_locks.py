@@ -167,7 +167,7 @@ def test_after_the_time_limit_it_is_a_deadline_error(folder: Path, waiters: list
 
     begin = time.monotonic()
     with (
-        pytest.raises(DeadlineError, match=r"same images for 0\.02 s\. Run again later"),
+        pytest.raises(DeadlineError, match=r"same images for 0\.02 s\. This one sent nothing; run again later"),
         held(folder, KEY, timeout_s=0.02, sleep=sleep),
     ):
         pytest.fail("two hold it")

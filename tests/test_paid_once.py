@@ -405,7 +405,7 @@ def test_a_report_without_failures_sends_nothing(host: StandInHost, service: Scr
     report = execute(POLL, task_id=task)[4]
     assert submit(links(1, 2), report=report) == task
     assert len(service.submissions) == 1
-    assert "nothing to send: 2 images of the report need no second attempt" in host.texts[-1]
+    assert "nothing to send; 2 images of the report need no second attempt" in host.texts[-1]
 
 
 @pytest.mark.parametrize(

@@ -16,24 +16,11 @@ from cartoonize_pack.utils.monitor import Monitor
 from cartoonize_pack.utils.results import IN_USE_S, ResultStore, write_whole
 from cartoonize_pack.utils.threads import map_bounded
 from child_process import output_of
+from fake_clock import Clock
 
 SERVICE = "https://api.example/result/{task_id}"
 PNG = Header("PNG", 6, 4)
 KIB = 1024
-
-
-class Clock:
-    """Time that moves when the test says so."""
-
-    now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

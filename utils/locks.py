@@ -29,7 +29,10 @@ def held(folder: Path, key: str, *, timeout_s: float, sleep: Callable[[float], N
     try:
         while not _taken(db, folder):
             if time.monotonic() > end:
-                msg = f"Another process has been busy with the same images for {timeout_s:g} s. Run again later."
+                msg = (
+                    f"Another process has been submitting the same images for {timeout_s:g} s. This one sent nothing; "
+                    "run again later."
+                )
                 raise DeadlineError(msg)
             sleep(_ASK_AGAIN_S)
         yield

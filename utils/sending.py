@@ -143,7 +143,8 @@ def how_to_go_on(number: int) -> str:
     """Return the steps that only the user can take about a submission of unknown outcome."""
     return (
         "Look into the service's console. If the task is there, it is paid for: paste its id into Poll Result. If it "
-        "is not there, change 'variation' in Submit Cartoonize and run again: that is a new submission, and should the "
-        f"first one appear after all, a second charge. In a terminal, 'portrait-cartoonize tasks found {number} "
-        f"TASK_ID' or 'portrait-cartoonize tasks forget {number}' settles it for good."
+        "is not there, change 'variation' in Submit Cartoonize and run again: that is a new submission of all its "
+        "images, and should the first one appear after all, a second charge. To settle this one alone, in a terminal: "
+        f"'portrait-cartoonize tasks found {number} TASK_ID', or 'portrait-cartoonize tasks forget {number}' to send "
+        "it again."
     )

@@ -93,27 +93,27 @@ def _plan(backend: Backend, works: Sequence[Work], retry: Retry | None) -> str:
     """Return what is about to be sent and what is paid for, in words; raises InputError if it is too much."""
     profile = backend.profile
     records = backend.journal.latest([work.key for work in works])
-    new = [
-        work
-        for work, record in zip(works, records, strict=True)
-        if verdict(record, is_free=profile.is_local) is Verdict.SEND
-    ]
-    images = sum(len(work.links) for work in new)
-    if images > profile.max_images and not profile.is_local:
+    images = dict.fromkeys(Verdict, 0)
+    tasks = 0
+    for work, record in zip(works, records, strict=True):
+        decision = verdict(record, is_free=profile.is_local)
+        images[decision] += len(work.links)
+        tasks += decision is Verdict.SEND
+    to_send = count(images[Verdict.SEND], "image")
+    if images[Verdict.SEND] > profile.max_images and not profile.is_local:
         msg = (
-            f"{count(images, 'image')} would be submitted to profile {profile.name!r}, more than its max_images, "
+            f"{to_send} would be submitted to profile {profile.name!r}, more than its max_images, "
             f"{profile.max_images}. If that is what you want, raise max_images in config.toml. Nothing was sent."
         )
         raise InputError(msg)
-    to_send = f"sending {count(images, 'image')} as {count(len(new), 'task')} to profile {profile.name!r}"
-    rest = sum(len(work.links) for work in works) - images
-    known = f"{count(rest, 'image')} already {_paid(backend.profile)}" if rest else ""
+    parts = [f"sending {to_send} as {count(tasks, 'task')} to profile {profile.name!r}" if tasks else "nothing to send"]
+    if images[Verdict.REUSE]:
+        parts.append(f"{count(images[Verdict.REUSE], 'image')} already {_paid(profile)}")
+    if images[Verdict.ASK]:
+        parts.append(f"{count(images[Verdict.ASK], 'image')} being sent elsewhere, or of unknown outcome")
     if retry is not None:
-        succeeded = f"{count(retry.images - len(retry.failed), 'image')} of the report need no second attempt"
-        known = f"{known}; {succeeded}" if known else succeeded
-    if not new:
-        return f"nothing to send: {known}"
-    return f"{to_send}; {known}" if known else to_send
+        parts.append(f"{count(retry.images - len(retry.failed), 'image')} of the report need no second attempt")
+    return "; ".join(parts)
 
 
 def _said(fate: Fate, profile: Profile) -> str:
