@@ -348,3 +348,9 @@ def test_signed_links_are_shown_without_their_query(service: ScriptedService) ->
     _, _, _, result_urls, report = execute(POLL, task_id=submitted())
     assert "signature=private" in result_urls
     assert "private" not in report
+
+
+def test_what_the_page_shows_of_an_error_begins_with_its_name_and_not_with_a_path() -> None:
+    """ComfyUI's notice is a few words long, and begins with the module."""
+    for error in (InputError, DeadlineError, ServiceError, UnreachableError):
+        assert f"{error.__module__}.{error.__qualname__}" == f"portrait_cartoonize.{error.__name__}"

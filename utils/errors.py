@@ -16,9 +16,18 @@ from __future__ import annotations
 
 from .redaction import redact
 
+# ComfyUI puts an error's module in front of its text, and gives a pack's modules the path of its folder as a name: in
+# the few words of its notice nothing else would be left to read.
+_SHOWN_AS = "portrait_cartoonize"
+
 
 class CartoonizeError(Exception):
     """Base of every error that the pack raises on purpose; its text is redacted here, once for all of them."""
+
+    __module__ = _SHOWN_AS
+
+    def __init_subclass__(cls) -> None:
+        cls.__module__ = _SHOWN_AS
 
     def __init__(self, message: str) -> None:
         super().__init__(redact(message))
