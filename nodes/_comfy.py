@@ -29,11 +29,13 @@ def load_config() -> config.Config:
     """Read the configuration; state lives in ComfyUI's system-user folder, which its HTTP server never serves."""
     try:
         import folder_paths
-
-        home = folder_paths.get_system_user_directory(config.STATE_FOLDER)
-    except (ImportError, AttributeError):  # no ComfyUI, or one older than 0.3.76
+    except ImportError:
         return config.load()
-    return config.load(Path(home))
+    try:
+        home = Path(folder_paths.get_system_user_directory(config.STATE_FOLDER))
+    except AttributeError:  # older than 0.3.76: the same place, so that an update finds what was paid
+        home = Path(folder_paths.get_user_directory()) / f"__{config.STATE_FOLDER}"
+    return config.load(home)
 
 
 def profile_names() -> list[str]:
@@ -157,10 +159,9 @@ class _Watched(Generic[R]):
         A result that is there is handed on even if Cancel was pressed meanwhile: ComfyUI keeps it, and it may have
         cost money.
         """
-        result = self.future.result()
         if not _cancel_pressed():
-            self._draw()
-        return result
+            self._draw()  # before an error, too: it may be shorter than the time between two looks
+        return self.future.result()
 
     def _draw(self) -> None:
         for progress in self._monitor.news():

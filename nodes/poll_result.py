@@ -14,7 +14,7 @@ from ..utils.collection import collect
 from ..utils.config import AUTO
 from ..utils.images import from_float
 from ..utils.monitor import Monitor, count
-from ..utils.outcomes import OnFailure, settle
+from ..utils.outcomes import OnFailure, describe, settle
 from ..utils.references import lines, parse_references
 from ..utils.report import write_report
 from . import _comfy
@@ -27,6 +27,7 @@ class _Finished:
     """What the node hands on, still without torch; a single is None where an image has no picture."""
 
     batch: Batch | None
+    why_none: str  # what stops the nodes behind a batch that there is not
     singles: list[NDArray[np.float32] | None]
     links: str
     report: str
@@ -129,20 +130,22 @@ class CartoonizePollResult:
             )
             pictures = [picture for picture in places if picture is not None]
             monitor.report(1, 1, f"{len(pictures)} of {count(len(collection.outcomes), 'picture')}")
-            batch = make_batch(pictures, Sizes(_comfy.only(sizes)))
+            batch = make_batch(pictures, Sizes(_comfy.only(sizes))) if pictures else None
             singles = iter(split(batch, pictures))
             return _Finished(
                 batch=batch,
+                why_none=_NO_BATCH if pictures else describe(collection),
                 singles=[None if picture is None else next(singles) for picture in places],
                 links="\n".join(outcome.url for outcome in collection.outcomes),
                 report=write_report(collection, backend.profile.name, None if spare is None else len(spare)),
             )
 
-        done = await _comfy.run_beside(work, "The task goes on; continue with its id in Poll Result.")
+        ids = ", ".join(lines("\n".join(task_id)))
+        done = await _comfy.run_beside(work, f"The tasks go on, and Run continues with them: {ids}")
         return (
-            _comfy.to_tensor(done.batch.images) if done.batch else _comfy.blocked(_NO_BATCH),
+            _comfy.to_tensor(done.batch.images) if done.batch else _comfy.blocked(done.why_none),
             [_comfy.blocked(None) if single is None else _comfy.to_tensor(single) for single in done.singles],
-            _comfy.to_tensor(done.batch.masks) if done.batch else _comfy.blocked(_NO_BATCH),
+            _comfy.to_tensor(done.batch.masks) if done.batch else _comfy.blocked(done.why_none),
             done.links,
             done.report,
         )

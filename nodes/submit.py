@@ -12,7 +12,10 @@ from ..utils.references import TaskRef, lines
 from ..utils.submission import Request, submit
 from . import _comfy
 
-_ON_CANCEL = "The submission may have been sent; the journal remembers it, and Run continues with it: no second charge."
+_ON_CANCEL = (
+    "What was sent is remembered: Run continues with its task, or says that the outcome is not known. Nothing is sent "
+    "twice by itself."
+)
 
 
 class CartoonizeSubmit:

@@ -53,7 +53,7 @@ def noted(name: str, state: State, at_s: float = LONG_AGO_S, profile: str = "env
     if state in (State.UNKNOWN, State.REFUSED):
         journal.end_unaccepted(number, state, "no usable answer came back")
     elif state is not State.SENDING:
-        journal.accept(number, name)
+        journal.settle(number, name)
     if state in (State.DONE, State.FAILED):
         status = TaskStatus.COMPLETE if state is State.DONE else TaskStatus.FAILED
         journal.remember(load().profile("env").task_address, Task(name, status, status, None, ()), state)

@@ -80,7 +80,7 @@ def submitted(backend: Backend, task_id: str, images: int) -> None:
     """Let the journal know a task of so many images."""
     links = tuple(f"https://p.example/{task_id}/{n}.png?signature=hunter2" for n in range(1, images + 1))
     work = Work(links, tuple(range(1, images + 1)), hashlib.sha256(task_id.encode()).hexdigest())
-    backend.journal.accept(backend.journal.begin(work, backend.profile, 0), task_id)
+    backend.journal.settle(backend.journal.begin(work, backend.profile, 0), task_id)
 
 
 def answers(api: HTTPServer, task_id: str, *items: object, status: object = "3", **more: object) -> None:

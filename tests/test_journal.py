@@ -65,7 +65,7 @@ def latest(journal: Journal, key: str = "k1") -> Submission:
 def accepted(journal: Journal, task_id: str, key: str = "k1") -> int:
     """Submit work to the end of its acceptance."""
     number = journal.begin(work(key), PROFILE, 0)
-    journal.accept(number, task_id)
+    journal.settle(number, task_id)
     return number
 
 
@@ -94,7 +94,7 @@ def test_a_record_says_what_was_sent_when_and_to_whom(journal: Journal, clock: C
     begun = clock.now
     number = journal.begin(work("k1", "https://a.example/1.png", "https://a.example/2.png"), PROFILE, 3)
     clock.now += 2
-    journal.accept(number, "t1")
+    journal.settle(number, "t1")
     links = ("https://a.example/1.png", "https://a.example/2.png")
     expected = Submission(number, "k1", "mine", SERVICE, State.ACCEPTED, "t1", links, 3, begun, begun + 2)
     assert latest(journal) == expected
@@ -130,7 +130,7 @@ def test_a_late_acceptance_counts(journal: Journal) -> None:
     """The answer came after everybody had given up: the work is found, and not paid twice."""
     number = journal.begin(work(), PROFILE, 0)
     journal.end_unaccepted(number, State.UNKNOWN, "no answer within 30 s")
-    journal.accept(number, "t1")
+    journal.settle(number, "t1")
     assert (latest(journal).state, latest(journal).task_id) == (State.ACCEPTED, "t1")
 
 
@@ -165,7 +165,7 @@ def test_the_number_of_a_removed_record_is_not_given_again(journal: Journal) -> 
     """A late answer to the first attempt must not be written to the second."""
     first = journal.begin(work(), PROFILE, 0)
     second = journal.begin(work(), PROFILE, 0)
-    journal.accept(first, "late")
+    journal.settle(first, "late")
     assert second != first
     assert (latest(journal).state, latest(journal).task_id) == (State.SENDING, "")
 
@@ -177,7 +177,7 @@ def test_a_record_with_a_task_is_kept_beside_the_new_one(journal: Journal) -> No
     second = journal.begin(work(), PROFILE, 0)
     assert [record.number for record in journal.submissions()] == [first, second]
     assert latest(journal).number == second
-    journal.accept(second, "t2")
+    journal.settle(second, "t2")
     assert latest(journal).task_id == "t2"
     assert journal.of_task(SERVICE, "t1") is not None
 
@@ -265,7 +265,7 @@ def test_answers_of_two_services_do_not_mix(journal: Journal) -> None:
 
 def test_links_are_kept_without_what_signs_them(journal: Journal) -> None:
     """Neither query nor fragment, in submissions and in answers."""
-    journal.accept(
+    journal.settle(
         journal.begin(work("k1", "https://a.example/1.png?sig=hunter2", "https://a.example/2.png#x"), PROFILE, 0), "t1"
     )
     journal.remember(
@@ -285,7 +285,7 @@ journal.note_links({link: "content"})
 for state in (State.REFUSED, State.UNKNOWN):
     number = journal.begin(Work((link,), (1,), state.value), profile, 0)
     journal.end_unaccepted(number, state, told)
-journal.accept(journal.begin(Work((link, link), (1, 2), "k1"), profile, 0), "t1")
+journal.settle(journal.begin(Work((link, link), (1, 2), "k1"), profile, 0), "t1")
 images = tuple(ImageResult(link, status, told) for status in (None, *TaskStatus))
 journal.remember(profile.task_address, Task("t1", TaskStatus.COMPLETE, 3, None, images, told), State.DONE)
 with journal._database.transaction() as db:  # leave all of it in the log, too
@@ -368,7 +368,7 @@ from cartoonize_pack.utils.threads import map_bounded
 name, workers = sys.argv[2], int(sys.argv[3])
 def submit(n):
     number = journal.begin(Work((f"https://a.example/{name}/{n}.png",), (1,), f"{name}-{n}"), profile, 0)
-    journal.accept(number, f"{name}-{n}")
+    journal.settle(number, f"{name}-{n}")
     return number
 print("ready", flush=True)
 sys.stdin.readline()
@@ -438,7 +438,7 @@ def test_a_process_that_is_killed_while_it_sends_leaves_its_record_and_no_lock(h
 USES: list[Callable[[Journal], object]] = [
     lambda journal: journal.latest(["k1"]),
     lambda journal: journal.begin(work(), PROFILE, 0),
-    lambda journal: journal.accept(1, "t1"),
+    lambda journal: journal.settle(1, "t1"),
     lambda journal: journal.end_unaccepted(1, State.UNKNOWN, ""),
     lambda journal: journal.submissions(),
     lambda journal: journal.of_task(SERVICE, "t1"),

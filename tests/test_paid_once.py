@@ -205,7 +205,7 @@ def test_an_unknown_outcome_is_never_sent_again_by_itself(
     for said in tries:
         with pytest.raises(OutcomeUnknownError) as caught:
             submit(links(1))
-        for words in (said, "console", "tasks found 1 TASK_ID", "tasks forget 1", "change 'variation'"):
+        for words in (said, "console", "tasks found 1-", "tasks forget 1-", "change 'variation'"):
             assert words in str(caught.value)
     assert len(service.submissions) == (0 if before else 1)
 
@@ -257,8 +257,11 @@ def test_the_embedded_service_costs_nothing_and_is_asked_again(host: StandInHost
     urls = execute(IMAGE_TO_URL, images=batch(), host="local")[0]
     contents = backend.journal.contents_of([urls])
     (work,) = split_work([urls], contents, [1], 20, Order("local/anime", "", 0))
-    backend.journal.begin(work, backend.profile, 0)  # and then the process died
+    number = backend.journal.begin(work, backend.profile, 0)  # and then the process died
     assert execute(POLL, task_id=submit(urls))[0].shape == (1, 260, 300, 3)
+    (record,) = backend.journal.submissions()
+    assert record.number > number
+    assert record.key == work.key
 
 
 # --- more than 20 images ----------------------------------------------------------------------------------------------
@@ -297,9 +300,12 @@ def test_when_one_of_several_submissions_fails_the_rest_is_told_and_kept(
         "images 21 to 40: The submission may have been sent",
         "task task-1: images 1 to 20 accepted",
         "images 41 to 60: not sent",
-        "Run again: only what is not accepted is submitted",
+        "Another 'variation' would buy all images anew",
     ):
         assert words in str(caught.value)
+    assert "change 'variation'" not in str(caught.value)
+    with pytest.raises(OutcomeUnknownError, match="nothing was sent now"):  # not even what was never sent
+        submit(links(*range(60)))
     assert len(service.submissions) == 1
 
 
@@ -312,6 +318,58 @@ def test_a_rerun_submits_only_what_is_missing(host: StandInHost, service: Script
     assert any("sending 5 images as 1 task to profile 'env'; 20 images already paid for" in text for text in host.texts)
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "bought"),
+    [
+        ((1, 2, 3), (1, 2, 3, 4), [[4]]),
+        ((1, 2, 3), (4, 1, 2, 3), [[4]]),
+        ((1, 2, 3), (4, 1, 2, 3, 5), [[4], [5]]),
+        ((1, 2, 3), (1, 2), [[1, 2]]),  # no task of its own: results of a part are not handed on as those of another
+        (tuple(range(30)), (99, *range(30)), [[99]]),
+    ],
+)
+def test_a_batch_that_changed_pays_only_for_what_is_new(
+    service: ScriptedService, before: tuple[int, ...], now: tuple[int, ...], bought: list[list[int]]
+) -> None:
+    """Images that are the work of a task stay its work, wherever they stand in the batch; all come in order."""
+    submit(links(*before))
+    paid = len(service.submissions)
+    tasks = submit(links(*now))
+    assert sorted(str(body["images"]) for body in service.submissions[paid:]) == sorted(
+        str(links(*numbers).splitlines()) for numbers in bought
+    )
+    assert colours(execute(POLL, task_id=tasks)[0]) == list(now)
+
+
+def test_another_limit_of_images_a_task_does_not_buy_them_again(service: ScriptedService) -> None:
+    """25 images were 20 and 5; with ten a task from now on they still are."""
+    home = Path(os.environ["CARTOONIZE_HOME"])
+    table = "\n".join(
+        f'{name.removeprefix("CARTOONIZE_").lower()} = "{value}"'
+        for name, value in service.environment.items()
+        if "URL" in name or "APP" in name
+    )
+    home.mkdir(parents=True)
+    config = f'[profiles.studio]\n{table}\nallow_http = true\nallow_hosts = ["127.0.0.1"]\n'
+    (home / "config.toml").write_text(config)
+    first = submit(links(*range(25)), profile="studio")
+    (home / "config.toml").write_text(f"{config}limits = {{ max_images = 10 }}\n")
+    assert submit(links(*range(25)), profile="studio") == first
+    assert len(service.submissions) == 2
+    submit(links(*range(25), *range(30, 45)), profile="studio")
+    assert [len(body["images"]) for body in service.submissions[2:]] == [10, 5]  # type: ignore[arg-type]
+
+
+def test_the_same_images_twice_in_one_batch_are_paid_once(host: StandInHost, service: ScriptedService) -> None:
+    """And counted once; both places get the pictures."""
+    numbers = [*range(20), *range(20)]
+    tasks = submit(links(*numbers))
+    assert tasks.splitlines() == ["task-1", "task-1"]
+    assert len(service.submissions) == 1
+    assert any("sending 20 images as 1 task" in text for text in host.texts)
+    assert colours(execute(POLL, task_id=tasks)[0]) == numbers
+
+
 def test_a_wrong_wire_does_not_buy_a_thousand_pictures(service: ScriptedService) -> None:
     """More new images than the profile's max_images are refused; what is paid for does not count."""
     home = Path(os.environ["CARTOONIZE_HOME"])
@@ -319,9 +377,10 @@ def test_a_wrong_wire_does_not_buy_a_thousand_pictures(service: ScriptedService)
     (home / "config.toml").write_text("max_images = 3\n")
     submit(links(1, 2, 3))
     with pytest.raises(InputError, match="4 images would be submitted.*its max_images, 3.*Nothing was sent"):
-        submit(links(1, 2, 3, 4))
-    submit(links(1, 2, 3))
+        submit(links(1, 2, 3, 4, 5, 6, 7))
     assert len(service.submissions) == 1
+    submit(links(1, 2, 3, 4, 5, 6))
+    assert len(service.submissions) == 2
 
 
 # --- the truth about every image --------------------------------------------------------------------------------------
@@ -416,12 +475,12 @@ def test_a_report_without_failures_sends_nothing(host: StandInHost, service: Scr
         (links(1, 2), '{"images": []}', "Not a report"),
         (
             links(1, 2),
-            '{"images": [{"may_retry": true, "width": null}], "tasks": ["x"], "profile": "env"}',
+            '{"images": [{"link": "", "may_retry": true, "width": null}], "tasks": ["x"], "profile": "env"}',
             "about 1 image, but 2",
         ),
         (
             links(1),
-            '{"images": [{"may_retry": true, "width": null}], "tasks": ["x"], "profile": "studio"}',
+            '{"images": [{"link": "", "may_retry": true, "width": null}], "tasks": ["x"], "profile": "studio"}',
             "of profile 'studio', not 'env'",
         ),
     ],
@@ -434,6 +493,37 @@ def test_a_report_of_something_else_is_refused(
     with pytest.raises(InputError, match=f"{message}.*Nothing was sent"):
         submit(urls, report=own if report is None else report)
     assert len(service.submissions) == 1
+
+
+def test_a_report_of_other_images_is_refused(service: ScriptedService) -> None:
+    """As many, but not the same: nobody gets, or pays for, somebody else's picture."""
+    service.failed = {("task-1", 1): "no face found"}
+    report = execute(POLL, task_id=submit(links(1, 2, 3)), on_failure="skip")[4]
+    with pytest.raises(InputError, match="The report is about other images: image 1 was another one. Nothing was sent"):
+        submit(links(11, 12, 13), report=report)
+    assert len(service.submissions) == 1
+
+
+def test_a_report_goes_with_the_same_pixels_under_new_links(service: ScriptedService) -> None:
+    """After a restart the images are uploaded anew; the report names their old links."""
+    pictures = np.stack([batch(1, value=n / 255)[0] for n in (1, 2)])
+    service.failed = {("task-1", 1): "no face found"}
+    first = execute(IMAGE_TO_URL, images=pictures)[0]
+    report = execute(POLL, task_id=submit(first), on_failure="skip")[4]
+    second = execute(IMAGE_TO_URL, images=pictures)[0]
+    assert submit(second, report=report).splitlines() == ["task-1", "task-2@2"]
+
+
+def test_when_everything_failed_skip_still_hands_on_the_report(service: ScriptedService) -> None:
+    """The picture outputs are blocked, with the reasons for whoever is behind them; a second Submit tries again."""
+    service.failed = {("task-1", 0): "no face found"}
+    images, singles, mask, _, report = execute(POLL, task_id=submit(links(1)), on_failure="skip")
+    for blocked in (images, mask):
+        assert "image 1 (task task-1): failed: no face found" in blocked.message
+    assert [single.message for single in singles] == [None]
+    tasks = submit(links(1), report=report)
+    assert tasks.splitlines() == ["task-1", "task-2@1"]
+    assert colours(execute(POLL, task_id=tasks)[0]) == [1]
 
 
 # --- a state folder that cannot be used -------------------------------------------------------------------------------
@@ -463,7 +553,7 @@ def test_a_journal_that_breaks_after_the_answer_does_not_lose_the_task(
 
     monkeypatch.setattr(service, "create", accept_and_break)
     assert submit(links(1)) == "task-1"
-    assert "Task task-1 was accepted, but the journal does not know it: keep its id" in host.texts[-1]
+    assert "task task-1 was accepted, but the journal cannot note it: keep its id" in host.texts[-1]
 
 
 @pytest.mark.parametrize(

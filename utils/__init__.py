@@ -16,7 +16,9 @@ database   a SQLite file, shared     locks        one sender at a time
 collection tasks -> outcomes         alignment    which result is whose (pure)
 pictures   fetching a result         results      finished pictures, kept as bytes
 outcomes   one an input picture      report       the same as JSON
+retry      only the failed ones      memory       what this machine knows of tasks
 monitor    progress and Cancel       threads      work beside the caller, bounded and cancellable
 backend    names -> client, host     redaction    what must not reach a log or an error
+secret     keys that hide            private_files for their owner only
 cli        the command (cli_tasks, cli_serve: its parts; terminal, picture_files: what they share)
 """

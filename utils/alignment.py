@@ -77,5 +77,6 @@ def nothing_came(task: Task) -> str:
     message = f" The service says: {task.message}" if task.message else ""
     return (
         f"Task {task.task_id} ended without pictures: {task.status_words}.{message} Whether it was charged is shown in "
-        "the service's console. To try once more, change 'variation' in Submit Cartoonize: that is a new task."
+        "the service's console. To try once more, connect the report to a second Submit Cartoonize (example "
+        "'retry-failed'), or change 'variation': a new task of all images, also of those that are paid for."
     )

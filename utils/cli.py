@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"error: {error}")
         return EXIT_FAILED
     except KeyboardInterrupt:
-        say("interrupted")
+        say("interrupted; what was sent is remembered: run again, or see 'portrait-cartoonize tasks list'")
         return EXIT_INTERRUPTED
 
 

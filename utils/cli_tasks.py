@@ -116,29 +116,50 @@ def _found(options: argparse.Namespace, settings: Config, journal: Journal) -> i
     if known := journal.of_task(submission.service, task_id):
         msg = f"The task {task_id} is that of submission {known.number} already."
         raise InputError(msg)
-    journal.accept(submission.number, task_id)
+    journal.settle(submission.number, task_id)
     return _done(options, {"number": submission.number, "task_id": options.task_id}, "Run again to fetch its pictures.")
 
 
 def _forget(options: argparse.Namespace, settings: Config, journal: Journal) -> int:
-    submissions = journal.submissions()
-    chosen = dict.fromkeys(named(submissions, name) for name in options.tasks)  # each once
-    return _forgotten(options, settings, journal, list(chosen))
+    submissions, answers = journal.submissions(), journal.answers()
+    chosen: dict[Submission, None] = {}
+    pasted: list[tuple[str, str]] = []  # tasks that were submitted elsewhere, and fetched here
+    for name in options.tasks:
+        elsewhere = [(service, task_id) for service, task_id, _ in answers if task_id == name]
+        if elsewhere and not any(submission.task_id == name for submission in submissions):
+            pasted += elsewhere
+        else:
+            chosen[named(submissions, name)] = None
+    return _forgotten(options, settings, journal, list(chosen), pasted)
 
 
 def _prune(options: argparse.Namespace, settings: Config, journal: Journal) -> int:
     oldest = time.time() - options.older_than * _DAY_S
-    old = [s for s in journal.submissions() if s.state in _FINISHED and s.updated_s < oldest]
-    return _forgotten(options, settings, journal, old)
+    submissions = journal.submissions()
+    old = [s for s in submissions if s.state in _FINISHED and s.updated_s < oldest]
+    own = {(s.service, s.task_id) for s in submissions}
+    pasted = [(service, task) for service, task, noted in journal.answers() if noted < oldest]
+    return _forgotten(options, settings, journal, old, [task for task in pasted if task not in own])
 
 
-def _forgotten(options: argparse.Namespace, settings: Config, journal: Journal, old: Sequence[Submission]) -> int:
-    results, pictures = open_results(settings), 0
+def _forgotten(
+    options: argparse.Namespace,
+    settings: Config,
+    journal: Journal,
+    old: Sequence[Submission],
+    pasted: Sequence[tuple[str, str]],
+) -> int:
+    results = open_results(settings)
     for submission in old:
         journal.forget(submission)
-        pictures += results.forget(submission.service, submission.task_id) if submission.task_id else 0
-    table = {"forgotten": [submission.number for submission in old], "pictures": pictures}
-    return _done(options, table, f"{count(len(old), 'submission')} forgotten, {count(pictures, 'picture')} deleted.")
+    for service, task_id in pasted:
+        journal.forget_answer(service, task_id)
+    tasks = [*((s.service, s.task_id) for s in old if s.task_id), *pasted]
+    pictures = sum(results.forget(service, task_id) for service, task_id in tasks)
+    table = {"forgotten": [s.number for s in old], "elsewhere": [task for _, task in pasted], "pictures": pictures}
+    return _done(
+        options, table, f"{count(len(old) + len(pasted), 'task')} forgotten, {count(pictures, 'picture')} deleted."
+    )
 
 
 def _table(submission: Submission) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import random
@@ -28,6 +29,7 @@ CONNECT_TIMEOUT_S = 10.0
 TOTAL_S = 60.0  # for one call, from the first byte sent to the last received
 LATE_S = 240.0  # for which a thread still listens for the answer to a submission that nobody waits for any more
 MAX_REPLY_BYTES = 4_000_000
+SHORTEST_KEY = 12
 QUICK_WAIT_S = 0.3
 QUICK_RETRIES = 2  # for a blip; longer trouble is the business of tasks.watch, which hears Cancel
 
@@ -149,12 +151,20 @@ class Client:
             stream=True,
         ) as response:
             try:
-                reply = read_body(response, MAX_REPLY_BYTES)
+                reply = self._without_keys(read_body(response, MAX_REPLY_BYTES))
             except CartoonizeError as error:
                 raise UnreachableError(str(error), http_status=response.status_code) from error
             if not 200 <= response.status_code < 300:
                 raise error_of(response, reply, method, self._profile.name)
             return reply
+
+    def _without_keys(self, reply: bytes) -> bytes:
+        """Return a reply without the key pair, which some services echo: it would reach errors and the journal."""
+        pair = (self._profile.app_key.reveal(), self._profile.app_secret.reveal())
+        for secret in (base64.b64encode(":".join(pair).encode()).decode(), *pair):
+            if len(secret) >= SHORTEST_KEY:  # a shorter one may be part of any word
+                reply = reply.replace(secret.encode(), b"[key]")
+        return reply
 
     def _unknown(self, why: str) -> str:
         return (

@@ -16,11 +16,12 @@ from .errors import (
     CartoonizeError,
     ContractError,
     DeadlineError,
+    InputError,
     ServiceError,
     TaskFailedError,
     UnreachableError,
 )
-from .images import MAX_PIXELS, READABLE_FORMATS, decode
+from .images import MAX_PIXELS, READABLE_FORMATS, Picture, decode
 from .memory import Memory
 from .monitor import Monitor, count
 from .outcomes import Collection, Outcome
@@ -31,10 +32,18 @@ from .tasks import watch
 from .threads import map_bounded
 
 PARALLEL_DOWNLOADS = 4
-GO_ON = (
-    "Continue with this task id in Poll Result, or just run again ('tasks resume' in a terminal); that costs nothing."
+_GONE = (
+    "Run again to ask once more, which costs nothing. To have it made anew, and pay for it, connect the report to a "
+    "second Submit Cartoonize, or change 'variation', which buys all images anew."
 )
-_GONE = "Run again to ask once more, which costs nothing, or change 'variation' for a new, paid task."
+
+
+def go_on(task_id: str) -> str:
+    """Return the next step for a task that is not here yet."""
+    return (
+        "Continue with this task id in Poll Result, or just run again (in a terminal: 'tasks resume "
+        f"{task_id}'); that costs nothing more."
+    )
 
 
 def collect(backend: Backend, refs: Sequence[TaskRef], *, timeout_s: float, monitor: Monitor) -> Collection:
@@ -75,10 +84,10 @@ class _Collector:
     def results_of(self, ref: TaskRef, timeout_s: float) -> TaskResults:
         """Return what a task brought, each picture kept before anything is made of it."""
         submission, recalled = self._memory.submission(ref.task_id), self._memory.answer(ref.task_id)
-        task = recalled or self._watched(ref.task_id, timeout_s)
-        if recalled is None:
-            self._memory.note(task)
         expected = len(ref.places) or (submission.images if submission else None)
+        task = recalled or self._watched(ref.task_id, timeout_s)
+        if recalled is None and (task.status is not TaskStatus.COMPLETE or len(task.images) >= (expected or 1)):
+            self._memory.note(task)  # a complete task whose list is short may have the rest the next time
         if not task.images and expected is None:
             raise TaskFailedError(nothing_came(task))
         kept = self._memory.pictures(task)
@@ -100,10 +109,14 @@ class _Collector:
             ):
                 self._show(task)
         except (DeadlineError, UnreachableError, ContractError) as error:
-            error.amend(f"Task {task_id}: ", f" The task goes on at the service. {GO_ON}")
+            error.amend(
+                f"Task {task_id}: ", f" The task goes on at the service, which charges for it once. {go_on(task_id)}"
+            )
             raise
         except ServiceError as error:
-            error.amend(f"Task {task_id}: ", f"{self._where(task_id)} Asking for it costs nothing.")
+            error.amend(
+                f"Task {task_id}: ", f"{self._where(task_id)} Asking for it costs nothing, and changes no charge."
+            )
             if error.http_status == 404:
                 self._memory.note_gone(task_id)
             raise
@@ -154,16 +167,26 @@ class _Collector:
             may_retry = image.status not in ended and task.status is not TaskStatus.CLOSED
             return replace(failed, reason=image.reason or f"no result ({status})", may_retry=may_retry)
         try:
-            if kept is None:
-                data, header = fetch_picture(image.url or "", self._policy, self._monitor)
-                kept = self._memory.keep(task.task_id, index, data, header)
-            picture = decode(kept.data, READABLE_FORMATS, MAX_PIXELS, f"result {index + 1}")
+            picture, kept = self._picture(task.task_id, index, image.url or "", kept)
         except Cancelled:
             raise
         except CartoonizeError as error:
-            self._memory.drop(task.task_id, index)
-            return replace(failed, reason=f"finished, but not downloaded: {error} {GO_ON}")
+            return replace(failed, reason=f"finished, but not downloaded: {error} {go_on(task.task_id)}")
         return replace(failed, picture=picture, file=kept.file)
+
+    def _picture(self, task_id: str, index: int, url: str, kept: Kept | None) -> tuple[Picture, Kept]:
+        """Return a picture that is kept, or else fetched and kept; one that is fetched damaged is not kept."""
+        name = f"result {index + 1}"
+        if kept is not None:
+            return decode(kept.data, READABLE_FORMATS, MAX_PIXELS, name), kept
+        data, header = fetch_picture(url, self._policy, self._monitor)
+        kept = self._memory.keep(task_id, index, data, header)
+        try:
+            return decode(data, READABLE_FORMATS, MAX_PIXELS, name), kept
+        except InputError:
+            if header.width * header.height <= MAX_PIXELS:  # else it is whole, and only too large for this version
+                self._memory.drop(kept)
+            raise
 
 
 def _status_words(image: ImageResult, task: Task) -> str:
@@ -180,5 +203,6 @@ def _combined(problems: Sequence[CartoonizeError], results: Sequence[TaskResults
         stored = sum(bool(outcome.file) for outcome in result.outcomes)
         rows.append(f"Task {result.ref.task_id}: {result.task.status_words}, {count(stored, 'picture')} stored.")
     if rows:
-        first.amend("", "\nThe other tasks:\n" + "\n".join(rows))
+        hint = "\nTo have their pictures now, leave out the tasks that have none." if results else ""
+        first.amend("", "\nThe other tasks:\n" + "\n".join(rows) + hint)
     return first

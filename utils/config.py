@@ -118,7 +118,7 @@ def default_home(env: Mapping[str, str], pack: Path = Path(__file__).parents[1])
     So the command line, run beside ComfyUI, sees the same tasks as the nodes.
     """
     comfyui = pack.parent.parent / "user" / f"__{STATE_FOLDER}"
-    return comfyui if pack.parent.name == "custom_nodes" and comfyui.is_dir() else platform_home(env)
+    return comfyui if pack.parent.name == "custom_nodes" else platform_home(env)
 
 
 def platform_home(env: Mapping[str, str]) -> Path:

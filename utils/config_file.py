@@ -89,7 +89,12 @@ def _limits(values: Mapping[str, object], where: str) -> Limits:
             raise ConfigurationError(msg)
         numbers[key] = value
     limits = replace(Limits(), **numbers)  # type: ignore[arg-type]  # names and types were checked above
-    if limits.min_side > limits.max_side or limits.min_priority > limits.max_priority or limits.max_aspect < 1:
+    if (
+        limits.max_images < 1
+        or limits.min_side > limits.max_side
+        or limits.min_priority > limits.max_priority
+        or limits.max_aspect < 1
+    ):
         msg = f"{where} limits: nothing can be within them."
         raise ConfigurationError(msg)
     return limits

@@ -8,7 +8,7 @@ import ssl
 import time
 
 import requests
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
 
 from .contract import printable
 from .errors import ServiceError, UnreachableError
@@ -29,7 +29,7 @@ def error_of(response: requests.Response, reply: bytes, method: str, profile: st
     """Return the error that an HTTP status means, as a sentence that says what to do."""
     status, said, who = response.status_code, _said(reply), service_of(profile)
     wait_s = retry_after_s(response.headers.get("Retry-After"), time.time())
-    is_refusal = status in NOT_ACCEPTED or (status == 503 and (bool(said) or wait_s is not None))
+    is_refusal = status in NOT_ACCEPTED or (status == 503 and (_has_code(reply) or wait_s is not None))
     charged = NOT_CHARGED if method == "POST" and is_refusal else ""
     if status == 429 or status >= 500:
         busy = "has too many requests" if status == 429 else "is in trouble"
@@ -67,8 +67,10 @@ def nothing_was_sent(error: requests.RequestException) -> bool:
     if isinstance(error, requests.exceptions.SSLError):
         inner = reason.args[0] if reason is not None and reason.args else None
         return isinstance(inner, ssl.SSLError) and inner.reason in _HANDSHAKE_FAILURES
-    if isinstance(error, requests.exceptions.ProxyError):  # raised until the connection through the proxy stands
-        return True
+    if isinstance(reason, ProxyError):  # a connection that breaks after the request through a proxy is one, too
+        reason = reason.original_error
+        if isinstance(reason, OSError) and str(reason).startswith("Tunnel connection failed"):
+            return True
     invalid = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema)
     return isinstance(error, invalid) or isinstance(reason, (NewConnectionError, ConnectTimeoutError))
 
@@ -82,9 +84,19 @@ def cause_of(error: requests.RequestException) -> str:
 
 def _said(reply: bytes) -> str:
     """Return the service's own message from an error body, if it is short enough to be one."""
+    message = _object(reply).get("msg")
+    return f" It says: {printable(message)[:200]}" if isinstance(message, str) and message else ""
+
+
+def _has_code(reply: bytes) -> bool:
+    """Whether an error body is a refusal as the API document has it: a `code` other than 0."""
+    code = _object(reply).get("code")
+    return isinstance(code, int) and code != 0
+
+
+def _object(reply: bytes) -> dict[str, object]:
     try:
         answer = json.loads(reply)
     except (ValueError, RecursionError):
-        return ""
-    message = answer.get("msg") if isinstance(answer, dict) else None
-    return f" It says: {printable(message)[:200]}" if isinstance(message, str) and message else ""
+        return {}
+    return answer if isinstance(answer, dict) else {}

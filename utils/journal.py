@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,9 +24,11 @@ from .redaction import redact, without_query
 from .work import Work
 
 FILE = "journal.sqlite3"
-LOCK_TIMEOUT_S = 300.0  # longer than one submission takes, with all its waits
+LOCKS = "locks"
+LOCK_TIMEOUT_S = 400.0  # longer than one submission takes, with all its attempts and waits
 _LINKS_KEPT_S = 60 * 24 * 3600.0  # longer than any link of a hosted picture lives
-_AMBIGUOUS = ""  # two pictures whose links differ in the query only
+_AMBIGUOUS = ""  # two pictures behind one link
+_SIGNATURE = re.compile(r"[?&](x-(amz|goog|oss)-signature|signature|sig)=", re.IGNORECASE)
 _COLUMNS = "number, key, profile, service, state, task_id, links, variation, created, updated, detail"
 MIGRATIONS = (
     """
@@ -56,7 +59,7 @@ class Journal:
 
     def sending(self, key: str, sleep: Callable[[float], None]) -> AbstractContextManager[None]:
         """Be the only one, of all processes, that sends the work of this key; see `locks.held`."""
-        return locks.held(self._home / "locks", key, timeout_s=LOCK_TIMEOUT_S, sleep=sleep)
+        return locks.held(self._home / LOCKS, key, timeout_s=LOCK_TIMEOUT_S, sleep=sleep)
 
     # Submissions
 
@@ -71,24 +74,58 @@ class Journal:
 
         A record that never led to a task is used again; one that did is kept beside the new one.
         """
-        now = self._clock()
-        links = json.dumps([without_query(link) for link in work.links])
         with self._database.transaction() as db:
             db.execute("DELETE FROM submissions WHERE key = ? AND task_id = ''", (work.key,))
-            cursor = db.execute(
-                "INSERT INTO submissions (key, profile, service, state, task_id, links, variation, created, updated) "
-                "VALUES (?, ?, ?, ?, '', ?, ?, ?, ?)",
-                (work.key, profile.name, profile.task_address, State.SENDING.value, links, variation, now, now),
-            )
-            return int(cursor.lastrowid or 0)
+            return self._insert(db, work, profile, variation, State.SENDING)
 
-    def accept(self, number: int, task_id: str) -> None:
-        """Write down that a submission was accepted as a task, also when that is learned late."""
+    def _insert(
+        self,
+        db: sqlite3.Connection,
+        work: Work,
+        profile: Profile,
+        variation: int,
+        state: State,
+        task_id: str = "",
+        number: int | None = None,
+    ) -> int:
+        now = self._clock()
+        links = json.dumps([without_query(link) for link in work.links])
+        row = (
+            number,
+            work.key,
+            profile.name,
+            profile.task_address,
+            state.value,
+            task_id,
+            links,
+            variation,
+            now,
+            now,
+            "",
+        )
+        cursor = db.execute(
+            f"INSERT INTO submissions ({_COLUMNS}) VALUES ({', '.join('?' * len(row))})",  # noqa: S608  # our own words
+            row,
+        )
+        return int(cursor.lastrowid or 0)
+
+    def accept(self, number: int, work: Work, profile: Profile, variation: int, task_id: str) -> None:
+        """Write down that a submission was accepted as a task, also when that is learned late or it was forgotten."""
         with self._database.transaction() as db:
-            db.execute(
-                "UPDATE submissions SET state = ?, task_id = ?, updated = ? WHERE number = ?",
-                (State.ACCEPTED.value, task_id, self._clock(), number),
-            )
+            if not self._set_accepted(db, number, task_id):
+                self._insert(db, work, profile, variation, State.ACCEPTED, task_id, number)
+
+    def settle(self, number: int, task_id: str) -> None:
+        """Write down, by the word of a person, that a submission of unknown outcome was accepted as a task."""
+        with self._database.transaction() as db:
+            self._set_accepted(db, number, task_id)
+
+    def _set_accepted(self, db: sqlite3.Connection, number: int, task_id: str) -> bool:
+        changed = db.execute(
+            "UPDATE submissions SET state = ?, task_id = ?, updated = ? WHERE number = ?",
+            (State.ACCEPTED.value, task_id, self._clock(), number),
+        )
+        return changed.rowcount == 1
 
     def end_unaccepted(self, number: int, state: State, detail: str) -> None:
         """Write down that a submission was refused, or that its outcome is unknown, unless it is known by now."""
@@ -110,12 +147,14 @@ class Journal:
         return rows[0] if rows else None
 
     def forget(self, submission: Submission) -> None:
-        """Remove a record and the answer to it: the same work counts as new then."""
-        with self._database.transaction() as db:
-            db.execute("DELETE FROM submissions WHERE number = ?", (submission.number,))
-            db.execute(
-                "DELETE FROM answers WHERE service = ? AND task_id = ?", (submission.service, submission.task_id)
-            )
+        """Remove a record and the answer to it: the same work counts as new then.
+
+        Raises DeadlineError for one that is being sent at this moment.
+        """
+        with locks.held(self._home / LOCKS, submission.key, timeout_s=0, sleep=time.sleep):
+            with self._database.transaction() as db:
+                db.execute("DELETE FROM submissions WHERE number = ?", (submission.number,))
+            self.forget_answer(submission.service, submission.task_id)
 
     # Answers
 
@@ -147,20 +186,30 @@ class Journal:
             ).fetchone()
             return None if row is None else _task(task_id, row[0])
 
+    def answers(self) -> list[tuple[str, str, float]]:
+        """Return service, task id and time of every final answer."""
+        with self._database.transaction() as db:
+            return db.execute("SELECT service, task_id, noted FROM answers ORDER BY noted").fetchall()
+
+    def forget_answer(self, service: str, task_id: str) -> None:
+        """Remove the final answer about a task."""
+        with self._database.transaction() as db:
+            db.execute("DELETE FROM answers WHERE service = ? AND task_id = ?", (service, task_id))
+
     # Hosted pictures
 
     def note_links(self, contents: Mapping[str, str]) -> None:
-        """Note which content lies behind the links of hosted pictures, by link and by link without its query."""
+        """Note which content lies behind the links of hosted pictures, whatever the signature in their query."""
         now = self._clock()
         with self._database.transaction() as db:
             db.execute("DELETE FROM links WHERE noted < ?", (now - _LINKS_KEPT_S,))
             for link, content in contents.items():
-                for name in {_digest(link), _digest(without_query(link))}:
+                for name in _names(link):
                     db.execute(
                         "INSERT INTO links (link, content, noted) VALUES (?, ?, ?) ON CONFLICT (link) DO UPDATE "
                         "SET noted = excluded.noted, content = CASE WHEN content = excluded.content THEN content "
                         "ELSE ? END",
-                        (name, content, now, _AMBIGUOUS),
+                        (_digest(name), content, now, _AMBIGUOUS),
                     )
 
     def contents_of(self, links: Sequence[str]) -> list[str]:
@@ -170,11 +219,20 @@ class Journal:
 
 
 def _content(db: sqlite3.Connection, link: str) -> str:
-    for name in (_digest(link), _digest(without_query(link))):
-        row = db.execute("SELECT content FROM links WHERE link = ?", (name,)).fetchone()
+    for name in _names(link):
+        row = db.execute("SELECT content FROM links WHERE link = ?", (_digest(name),)).fetchone()
         if row is not None:
             return str(row[0])
     return ""
+
+
+def _names(link: str) -> tuple[str, ...]:
+    """Return what a hosted link is known by: itself, and itself without its query if that is a signature.
+
+    A query that is none may be all that tells one picture of a host from another.
+    """
+    base = without_query(link)
+    return (link, base) if base != link and _SIGNATURE.search(link) else (link,)
 
 
 def _select(db: sqlite3.Connection, condition: str, *values: object) -> list[Submission]:

@@ -12,7 +12,7 @@ from .config import ensure_home
 from .errors import ConfigurationError, DeadlineError
 from .private_files import create_private_file
 
-_SLOTS = 64
+_SLOTS = 4096
 _ASK_AGAIN_S = 0.02
 
 
@@ -24,15 +24,12 @@ def held(folder: Path, key: str, *, timeout_s: float, sleep: Callable[[float], N
     thread must hold one lock at a time. SQLite's own file lock is used, because it is the same on every platform and
     the system releases it even when the process is killed. `sleep` may raise to give up.
     """
-    db = _open(ensure_home(folder) / f"{int(key[:8], 16) % _SLOTS:02}.lock")
+    db = _open(ensure_home(folder) / f"{int(key[:8], 16) % _SLOTS:04}.lock")
     end = time.monotonic() + timeout_s
     try:
         while not _taken(db, folder):
             if time.monotonic() > end:
-                msg = (
-                    f"Another process has been submitting the same images for {timeout_s:g} s. This one sent nothing; "
-                    "run again later."
-                )
+                msg = f"Another submission has not ended for {timeout_s:g} s. This one sent nothing; run again later."
                 raise DeadlineError(msg)
             sleep(_ASK_AGAIN_S)
         yield

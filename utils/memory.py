@@ -73,9 +73,9 @@ class Memory:
             _log.warning("picture %d of task %s cannot be kept: %s", index + 1, task_id, error)
             return Kept(data, "")
 
-    def drop(self, task_id: str, index: int) -> None:
+    def drop(self, kept: Kept) -> None:
         """Remove a picture that turned out to be unusable."""
-        self._results.drop(self._service, task_id, index)
+        self._results.drop(kept)
 
     def make_room(self) -> None:
         """Keep the pictures within their limit."""

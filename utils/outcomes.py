@@ -56,22 +56,21 @@ def settle(collection: Collection, on_failure: OnFailure, originals: Sequence[Pi
 
     Unassigned ones follow at the end, but for `original`, where every image has a picture.
 
-    Raises TaskFailedError naming every failed picture and its reason (`error`, or when nothing is left), InputError
-    when originals are needed but do not match the outcomes one to one.
+    Raises TaskFailedError naming every failed picture and its reason (`error`), InputError when originals are needed
+    but do not match the outcomes one to one.
     """
     outcomes = collection.outcomes
     failed = [outcome for outcome in outcomes if outcome.picture is None]
     extra = [outcome.picture for outcome in collection.unassigned if outcome.picture is not None]
-    nothing_left = len(failed) == len(outcomes) and not extra
-    if failed and (on_failure is OnFailure.ERROR or (on_failure is OnFailure.SKIP and nothing_left)):
-        raise TaskFailedError(_describe(failed, len(outcomes), len(extra)))
+    if failed and on_failure is OnFailure.ERROR:
+        raise TaskFailedError(describe(collection))
     if not failed or on_failure is OnFailure.SKIP:
         return [*(outcome.picture for outcome in outcomes), *extra]
     if originals is None or len(originals) != len(outcomes):
         have = "none are connected" if originals is None else f"{len(originals)} are connected"
         msg = (
             f"on_failure is 'original', which needs one original for each of the {len(outcomes)} images, but {have}. "
-            f"{_describe(failed, len(outcomes), len(extra))}"
+            f"{describe(collection)}"
         )
         raise InputError(msg)
     return list(_with_originals(outcomes, originals))
@@ -83,10 +82,12 @@ def _with_originals(outcomes: Sequence[Outcome], originals: Sequence[Picture]) -
         yield outcome.picture or (cropped_to(original, *size) if size else original)
 
 
-def _describe(failed: Sequence[Outcome], total: int, extra: int) -> str:
+def describe(collection: Collection) -> str:
+    """Return every picture without a result with its reason, and what can be done about it."""
+    failed = [outcome for outcome in collection.outcomes if outcome.picture is None]
     rows = [f"image {o.index + 1} (task {o.task_id}): {o.status}: {o.reason}" for o in failed]
-    text = f"{len(failed)} of {total} images have no result:\n" + "\n".join(rows)
-    if len(failed) < total or extra:
+    text = f"{len(failed)} of {len(collection.outcomes)} images have no result:\n" + "\n".join(rows)
+    if len(failed) < len(collection.outcomes) or collection.unassigned:
         text += (
             "\nThe results that came are stored: set on_failure to 'skip' or 'original' in Poll Result, with the same "
             "task id; that costs nothing."
@@ -94,6 +95,7 @@ def _describe(failed: Sequence[Outcome], total: int, extra: int) -> str:
     if any(outcome.may_retry for outcome in failed):
         text += (
             "\nWhether the failed ones were charged is shown in the service's console. To submit only them once more, "
-            "connect the report of Poll Result to a second Submit Cartoonize (example 'retry-failed')."
+            "set on_failure to 'skip' and connect the report of Poll Result to a second Submit Cartoonize (example "
+            "'retry-failed')."
         )
     return text

@@ -58,11 +58,16 @@ class Submission:
         """How many images it was for."""
         return len(self.links)
 
+    @property
+    def name(self) -> str:
+        """What error texts call it: a number that no other journal has."""
+        return f"{self.number}-{self.key[:6]}"
+
 
 def named(submissions: Sequence[Submission], name: str) -> Submission:
-    """Return the latest submission of a number or a task id, as people name them; raises InputError without one."""
+    """Return the latest submission of a number, a name or a task id; raises InputError if there is none."""
     for submission in reversed(submissions):
-        if name and name in (str(submission.number), submission.task_id):
+        if name and name in (str(submission.number), submission.name, submission.task_id):
             return submission
     msg = f"There is no submission {name!r} in the journal; 'portrait-cartoonize tasks list' shows them."
     raise InputError(msg)

@@ -14,12 +14,20 @@ from .references import TaskRef, parse_references
 
 @dataclass(frozen=True)
 class Retry:
-    """What a report says about trying again: the tasks so far, and the numbers (from 1) of the images that failed."""
+    """What a report says about trying again: the tasks so far, and the numbers (from 1) of the images that failed.
+
+    `links` are those of all images, without their query; "" where the machine that wrote it did not know one.
+    """
 
     profile: str
     tasks: tuple[TaskRef, ...]
-    images: int
+    links: tuple[str, ...]
     failed: tuple[int, ...]
+
+    @property
+    def images(self) -> int:
+        """How many images it is about."""
+        return len(self.links)
 
 
 def write_report(collection: Collection, profile: str, expected: int | None) -> str:
@@ -64,7 +72,7 @@ def read_report(text: str) -> Retry:
         if not (isinstance(entries, list) and isinstance(tasks, list) and entries and tasks):
             raise TypeError  # told below, as everything else that is no report
         failed = tuple(number for number, entry in enumerate(entries, 1) if _failed(entry))
-        return Retry(str(table["profile"]), _tasks(tasks), len(entries), failed)
+        return Retry(str(table["profile"]), _tasks(tasks), tuple(str(entry["link"]) for entry in entries), failed)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         msg = "Not a report: connect the output 'report' of Poll Result. Nothing was sent."
         raise InputError(msg) from error

@@ -64,10 +64,10 @@ class ResultStore:
             _remove(path)
         return None
 
-    def drop(self, service: str, task_id: str, index: int) -> None:
-        """Remove one picture of a task: it turned out to be unusable."""
-        for path in self._files(service, task_id, f"{index + 1:04}-*"):
-            _remove(path)
+    def drop(self, kept: Kept) -> None:
+        """Remove one picture: it turned out to be unusable."""
+        if kept.file:
+            _remove(self._home / kept.file)
 
     def use(self, service: str, task_id: str) -> None:
         """Tell that the pictures of a task are in use, so that they are not removed in the next minutes."""

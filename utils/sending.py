@@ -26,46 +26,54 @@ class Fate:
     task_id: str = ""
     is_new: bool = False
     error: CartoonizeError | None = None
+    warning: str = ""
 
 
 class Sender:
-    """Sends the works of one request, several at a time, each at most once."""
+    """Sends the works of one request, several at a time, each at most once.
 
-    def __init__(self, backend: Backend, priority: int, variation: int, monitor: Monitor) -> None:
+    `is_alone` says that there is nothing else in the request that another `variation` would buy again.
+    """
+
+    def __init__(self, backend: Backend, priority: int, variation: int, monitor: Monitor, *, is_alone: bool) -> None:
         self._backend = backend
         self._priority = priority
         self._variation = variation
         self._monitor = monitor
+        self._is_alone = is_alone
         self._stopped = threading.Event()
-        self.warnings: list[str] = []
 
     def fate_of(self, work: Work) -> Fate:
         """Return what becomes of one work; after a failure nothing further is begun."""
-        if self._stopped.is_set():
-            return Fate(work)
         try:
-            with self._backend.journal.sending(work.key, self._sleep):
-                fate = self._found_or_sent(work)
+            with self._backend.journal.sending(work.key, self._wait_for_turn):
+                fate = Fate(work) if self._stopped.is_set() else self._found_or_sent(work)
         except Cancelled:
             raise
         except CartoonizeError as error:
             self._stopped.set()
             return Fate(work, error=error)
-        self._monitor.step(f"task {fate.task_id}: {work.words} {'accepted' if fate.is_new else 'known'}")
+        if fate.task_id:
+            self._monitor.step(f"task {fate.task_id}: {work.words} {'accepted' if fate.is_new else 'known'}")
         return fate
+
+    def check_known(self, record: Submission) -> None:
+        """Raise OutcomeUnknownError if a submission has no known outcome, and nobody is about to learn it."""
+        if verdict(record, is_free=self._backend.profile.is_local) is Verdict.ASK:
+            self._backend.journal.end_unaccepted(record.number, State.UNKNOWN, "the process ended while sending")
+            msg = f"{unknown_words(record)}\n{self._how_to_go_on(record.name)}"
+            raise OutcomeUnknownError(msg)
 
     def _found_or_sent(self, work: Work) -> Fate:
         """Return the task of the work, while nobody else sends it."""
         (record,) = self._backend.journal.latest([work.key])
-        decision = verdict(record, is_free=self._backend.profile.is_local)
-        if record is not None and decision is Verdict.REUSE:
-            return Fate(work, record.task_id)
-        if record is not None and decision is Verdict.ASK:
-            self._backend.journal.end_unaccepted(record.number, State.UNKNOWN, "the process ended while sending")
-            raise OutcomeUnknownError(unknown_words(record))
-        return Fate(work, self._sent(work), is_new=True)
+        if record is not None:
+            self.check_known(record)
+            if verdict(record, is_free=self._backend.profile.is_local) is Verdict.REUSE:
+                return Fate(work, record.task_id)
+        return self._sent(work)
 
-    def _sent(self, work: Work) -> str:
+    def _sent(self, work: Work) -> Fate:
         """Create the task; an attempt of which certainly nothing was accepted is repeated, after a wait."""
         for attempt in range(len(RETRY_WAITS_S) + 1):
             self._monitor.check()
@@ -74,7 +82,7 @@ class Sender:
                 return self._sent_once(work, number)
             except OutcomeUnknownError as error:
                 self._note_end(number, State.UNKNOWN, error)
-                error.amend("", f"\n{how_to_go_on(number)}")
+                error.amend("", f"\n{self._how_to_go_on(f'{number}-{work.key[:6]}')}")
                 raise
             except CartoonizeError as error:
                 self._note_end(number, State.REFUSED, error)
@@ -85,29 +93,49 @@ class Sender:
                 self._sleep(wait_s)
         raise AssertionError  # the last attempt returns or raises
 
-    def _sent_once(self, work: Work, number: int) -> str:
-        with self._backend.client() as client:
-            task_id = client.create_task(
-                work.links, self._priority, on_late=lambda late_id: self._accepted(work, number, late_id)
-            )
-        self._accepted(work, number, task_id)
-        return task_id
+    def _sent_once(self, work: Work, number: int) -> Fate:
+        def late(task_id: str) -> None:
+            self._accepted(work, number, task_id)
 
-    def _accepted(self, work: Work, number: int, task_id: str) -> None:
+        with self._backend.client() as client:
+            task_id = client.create_task(work.links, self._priority, on_late=late)
+        return self._accepted(work, number, task_id)
+
+    def _accepted(self, work: Work, number: int, task_id: str) -> Fate:
         """Note the task in the thread that received its id: whoever pressed Cancel meanwhile finds it there."""
         _log.info("task %s: %s accepted by profile %r", task_id, work.words, self._backend.profile.name)
         try:
-            self._backend.journal.accept(number, task_id)
+            self._backend.journal.accept(number, work, self._backend.profile, self._variation, task_id)
         except ConfigurationError as error:
-            warning = f"Task {task_id} was accepted, but the journal does not know it: keep its id. {error}"
-            _log.error("%s", warning)
-            self.warnings.append(warning)
+            warning = f"task {task_id} was accepted, but the journal cannot note it: keep its id, for Poll Result"
+            _log.error("%s. %s", warning, error)
+            return Fate(work, task_id, is_new=True, warning=warning)
+        return Fate(work, task_id, is_new=True)
 
     def _note_end(self, number: int, state: State, error: CartoonizeError) -> None:
         try:
             self._backend.journal.end_unaccepted(number, state, str(error))
         except ConfigurationError as trouble:  # the record says "sending", which counts as unknown: nothing is repeated
             _log.error("submission %d: %s; %s", number, error, trouble)
+
+    def _wait_for_turn(self, seconds: float) -> None:
+        self._monitor.report(0, 1, "waiting for another process that is submitting the same images")
+        self._sleep(seconds)
+
+    def _how_to_go_on(self, name: str) -> str:
+        """Return the steps that only the user can take about a submission of unknown outcome."""
+        settle = f"'tasks found {name} TASK_ID' if it is, 'tasks forget {name}' if it is not (README, 'Command line')"
+        if not self._is_alone:
+            return (
+                "Look into the service's console whether the task is there, and say so in a terminal: "
+                f"{settle}; then run again, and only what is missing is sent. (Another 'variation' would buy all "
+                "images anew, also those that are paid for.)"
+            )
+        return (
+            "Look into the service's console. If the task is there, it is paid for: paste its id into Poll Result. If "
+            "it is not, change 'variation' in Submit Cartoonize and run again: a new submission, and should the first "
+            f"one appear after all, a second charge. Or say in a terminal what you found: {settle}; then run again."
+        )
 
     def _sleep(self, seconds: float) -> None:
         self._monitor.sleep(seconds)
@@ -134,17 +162,5 @@ def unknown_words(record: Submission) -> str:
     why = f" ({record.detail})" if record.detail and record.state is State.UNKNOWN else ""
     return (
         f"The same work, {count(record.images, 'image')} for profile {record.profile!r}, was being sent at {when}, "
-        f"and no answer is known{why}. The service may have accepted it and charged for it; nothing was sent now.\n"
-        f"{how_to_go_on(record.number)}"
-    )
-
-
-def how_to_go_on(number: int) -> str:
-    """Return the steps that only the user can take about a submission of unknown outcome."""
-    return (
-        "Look into the service's console. If the task is there, it is paid for: paste its id into Poll Result. If it "
-        "is not there, change 'variation' in Submit Cartoonize and run again: that is a new submission of all its "
-        "images, and should the first one appear after all, a second charge. To settle this one alone, in a terminal: "
-        f"'portrait-cartoonize tasks found {number} TASK_ID', or 'portrait-cartoonize tasks forget {number}' to send "
-        "it again."
+        f"and no answer is known{why}. The service may have accepted it and charged for it; nothing was sent now."
     )

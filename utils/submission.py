@@ -5,19 +5,20 @@ The journal is asked first, and written before anything is sent: the same work i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .backend import Backend
 from .config import Profile
-from .errors import CartoonizeError, InputError
+from .errors import CartoonizeError, InputError, OutcomeUnknownError
 from .monitor import Monitor, count
-from .records import Verdict, verdict
+from .records import State, Verdict, verdict
 from .references import TaskRef
-from .report import Retry, read_report
+from .report import Retry
+from .retry import checked_retry
 from .sending import Fate, Sender
 from .threads import map_bounded
-from .work import Order, Work, say_places, split_work
+from .work import Order, Work, candidate_keys, say_places, split_work
 
 IN_FLIGHT = 3
 
@@ -40,83 +41,101 @@ def submit(backend: Backend, request: Request, monitor: Monitor) -> list[TaskRef
     the error says what became of each; running again submits only what is missing.
     """
     backend.check_links(list(request.links))
-    retry = read_report(request.report) if request.report else None
+    retry = None
+    if request.report:
+        retry = checked_retry(backend.journal, backend.profile.name, request.report, request.links)
     works = _works(backend, request, retry)
-    kept = () if retry is None else retry.tasks
-    sender = Sender(backend, request.priority, request.variation, monitor)
+    is_alone = len(works) == 1 and retry is None
+    sender = Sender(backend, request.priority, request.variation, monitor, is_alone=is_alone)
+    verdicts = _verdicts(backend, works, sender)
+    to_send = [work for work in {work.key: work for work in works}.values() if verdicts[work.key] is Verdict.SEND]
+    _check_spending(backend.profile, _images(to_send))
     with backend.client() as client:  # all of it, before the first of it is sent
-        for work in works:
+        for work in to_send:
             client.checked(work.links, request.priority)
-    text = _plan(backend, works, retry)
+    text = _plan(backend.profile, works, to_send, verdicts, retry)
     monitor.report(0, max(1, len(works)), text)
     monitor.check()
     fates = map_bounded(sender.fate_of, works, workers=IN_FLIGHT, monitor=monitor)
     if any(fate.error for fate in fates):
         raise _combined(fates)
-    done = [_said(fate, backend.profile) for fate in fates]
-    monitor.report(len(works), max(1, len(works)), "\n".join([text, *done, *sender.warnings]))
+    monitor.report(len(works), max(1, len(works)), "\n".join([text, *(_said(fate, backend.profile) for fate in fates)]))
+    kept = () if retry is None else retry.tasks
     return [*kept, *(TaskRef(fate.task_id, fate.work.places if retry else ()) for fate in fates)]
 
 
 def _works(backend: Backend, request: Request, retry: Retry | None) -> list[Work]:
-    profile, links = backend.profile, request.links
+    """Return the request as tasks, those that the journal knows in one piece."""
+    profile, links, journal = backend.profile, request.links, backend.journal
     if not links:
         msg = "There are no links: connect Image to URL, or paste links, one per line. Nothing was sent."
         raise InputError(msg)
     places: Sequence[int] = range(1, len(links) + 1)
     after: tuple[str, ...] = ()
     if retry is not None:
-        _check_retry(retry, profile.name, len(links))
         places, after = retry.failed, tuple(map(str, retry.tasks))
     chosen = [links[place - 1] for place in places]
     account = "" if profile.is_local else profile.app_key.reveal()  # the embedded service's is a new one each time
     order = Order(profile.create_address, account, request.variation, after)
-    return split_work(chosen, backend.journal.contents_of(chosen), places, profile.limits.max_images, order)
+    contents, most = journal.contents_of(chosen), profile.limits.max_images
+    keys = list(candidate_keys(contents, order, most).values())
+    known = {
+        key
+        for key, record in zip(keys, journal.latest(keys), strict=True)
+        if verdict(record, is_free=profile.is_local) is not Verdict.SEND
+    }
+    return split_work(chosen, contents, places, most, order, known)
 
 
-def _check_retry(retry: Retry, profile: str, links: int) -> None:
-    if retry.images != links:
+def _verdicts(backend: Backend, works: Sequence[Work], sender: Sender) -> dict[str, Verdict]:
+    """Return what may be done about each work, by its key; raises OutcomeUnknownError for one of unknown outcome.
+
+    Nothing of the request is sent then. One that is being sent may be learned yet: whoever takes its lock decides.
+    """
+    keys = [work.key for work in works]
+    records = dict(zip(keys, backend.journal.latest(keys), strict=True))
+    for record in records.values():
+        if record is not None and record.state is State.UNKNOWN:
+            sender.check_known(record)
+    return {key: verdict(record, is_free=backend.profile.is_local) for key, record in records.items()}
+
+
+def _check_spending(profile: Profile, images: int) -> None:
+    if images > profile.max_images and not profile.is_local:
         msg = (
-            f"The report is about {count(retry.images, 'image')}, but {count(links, 'link')} were given: connect the "
-            "links that were submitted. Nothing was sent."
-        )
-        raise InputError(msg)
-    if retry.profile != profile:
-        msg = (
-            f"The report is about tasks of profile {retry.profile!r}, not {profile!r}: choose the same profile. "
-            "Nothing was sent."
-        )
-        raise InputError(msg)
-
-
-def _plan(backend: Backend, works: Sequence[Work], retry: Retry | None) -> str:
-    """Return what is about to be sent and what is paid for, in words; raises InputError if it is too much."""
-    profile = backend.profile
-    records = backend.journal.latest([work.key for work in works])
-    images = dict.fromkeys(Verdict, 0)
-    tasks = 0
-    for work, record in zip(works, records, strict=True):
-        decision = verdict(record, is_free=profile.is_local)
-        images[decision] += len(work.links)
-        tasks += decision is Verdict.SEND
-    to_send = count(images[Verdict.SEND], "image")
-    if images[Verdict.SEND] > profile.max_images and not profile.is_local:
-        msg = (
-            f"{to_send} would be submitted to profile {profile.name!r}, more than its max_images, "
+            f"{count(images, 'image')} would be submitted to profile {profile.name!r}, more than its max_images, "
             f"{profile.max_images}. If that is what you want, raise max_images in config.toml. Nothing was sent."
         )
         raise InputError(msg)
-    parts = [f"sending {to_send} as {count(tasks, 'task')} to profile {profile.name!r}" if tasks else "nothing to send"]
-    if images[Verdict.REUSE]:
-        parts.append(f"{count(images[Verdict.REUSE], 'image')} already {_paid(profile)}")
-    if images[Verdict.ASK]:
-        parts.append(f"{count(images[Verdict.ASK], 'image')} being sent elsewhere, or of unknown outcome")
+
+
+def _plan(
+    profile: Profile,
+    works: Sequence[Work],
+    to_send: Sequence[Work],
+    verdicts: Mapping[str, Verdict],
+    retry: Retry | None,
+) -> str:
+    """Return what is about to be sent, and what is paid for, in words."""
+    parts = ["nothing to send"]
+    if to_send:
+        tasks = count(len(to_send), "task")
+        parts = [f"sending {count(_images(to_send), 'image')} as {tasks} to profile {profile.name!r}"]
+    for decision, words in ((Verdict.REUSE, f"already {_paid(profile)}"), (Verdict.ASK, "being sent elsewhere")):
+        if images := _images([work for work in works if verdicts[work.key] is decision]):
+            parts.append(f"{count(images, 'image')} {words}")
     if retry is not None:
         parts.append(f"{count(retry.images - len(retry.failed), 'image')} of the report need no second attempt")
     return "; ".join(parts)
 
 
+def _images(works: Sequence[Work]) -> int:
+    return sum(len(work.links) for work in works)
+
+
 def _said(fate: Fate, profile: Profile) -> str:
+    if fate.warning:
+        return fate.warning
     how = f"accepted by profile {profile.name!r}" if fate.is_new else f"already {_paid(profile)}"
     return f"task {fate.task_id}: {fate.work.words} {how}"
 
@@ -130,11 +149,11 @@ def _combined(fates: Sequence[Fate]) -> CartoonizeError:
     first, *others = [fate for fate in fates if fate.error is not None]
     assert first.error is not None  # noqa: S101  # for the type checker: chosen so above
     if len(fates) > 1:
-        rows = [f"task {fate.task_id}: {fate.work.words} accepted, it stays known" for fate in fates if fate.task_id]
+        rows = [fate.warning or f"task {fate.task_id}: {fate.work.words} accepted" for fate in fates if fate.task_id]
         rows += [f"{fate.work.words}: {fate.error}" for fate in others]
         waiting = [place for fate in fates if not fate.task_id and fate.error is None for place in fate.work.places]
-        if waiting:
-            rows.append(f"{say_places(waiting)}: not sent")
-        rows.append("Run again: only what is not accepted is submitted.")
+        rows += [f"{say_places(waiting)}: not sent"] if waiting else []
+        if not any(isinstance(fate.error, OutcomeUnknownError) for fate in fates):
+            rows.append("Run again: only what is not accepted is submitted.")
         first.error.amend(f"{first.work.words}: ", "\n" + "\n".join(rows))
     return first.error

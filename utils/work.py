@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from .contract import Limits
 from .images import Picture
+
+LONGEST_TASK = Limits().max_images
 
 
 @dataclass(frozen=True)
@@ -57,17 +60,43 @@ def work_key(contents: Sequence[str], order: Order) -> str:
 
 
 def split_work(
-    links: Sequence[str], contents: Sequence[str], places: Sequence[int], most: int, order: Order
+    links: Sequence[str],
+    contents: Sequence[str],
+    places: Sequence[int],
+    most: int,
+    order: Order,
+    known: Container[str] = (),
 ) -> list[Work]:
-    """Return the work as tasks of at most `most` images, in order."""
-    return [
-        Work(
-            tuple(links[first : first + most]),
-            tuple(places[first : first + most]),
-            work_key(contents[first : first + most], order),
-        )
-        for first in range(0, len(links), most)
-    ]
+    """Return the work as tasks of at most `most` images, in order.
+
+    Images that are the work of a task with a known key stay together, so that a batch that grew, or another limit,
+    does not make new work of what was paid for.
+    """
+    keys = candidate_keys(contents, order, most)
+    found = {
+        start: length for (start, length), key in sorted(keys.items()) if key in known
+    }  # the longest of each start
+    works, start = [], 0
+    while start < len(links):
+        ends = (end for end in range(start + 1, min(start + most, len(links))) if end in found)
+        end = start + found[start] if start in found else next(ends, min(start + most, len(links)))
+        key = keys.get((start, end - start)) or work_key(contents[start:end], order)
+        works.append(Work(tuple(links[start:end]), tuple(places[start:end]), key))
+        start = end
+    return works
+
+
+def candidate_keys(contents: Sequence[str], order: Order, most: int) -> dict[tuple[int, int], str]:
+    """Return the key of every run of images that may have been a task, by its start and length.
+
+    `most` is the limit of today; it may have been the documented one before.
+    """
+    longest = max(LONGEST_TASK, most)
+    return {
+        (start, length): work_key(contents[start : start + length], order)
+        for start in range(len(contents))
+        for length in range(1, min(longest, len(contents) - start) + 1)
+    }
 
 
 def say_places(places: Sequence[int]) -> str:
