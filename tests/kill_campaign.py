@@ -41,6 +41,7 @@ class PaidService(ScriptedService):
         self._http.handle_error = lambda *args: None  # type: ignore[method-assign]  # those who call are killed
         self._pictures = PictureStore(home / "service" / "pictures")
         self._results = home / "results"
+        self._kept: set[tuple[str, int]] = set()
         self.fetched_again: list[str] = []  # although they were kept whole: lost, had the link not lived on
         self.accepted: Counter[int] = Counter()
         self.attempts = 0
@@ -64,6 +65,14 @@ class PaidService(ScriptedService):
             self._works[str(answer["task_id"])] = work
         return answer
 
+    def look_into_the_store(self, work: int) -> None:
+        """Note which results are kept whole: from now on nobody may have to fetch them."""
+        for task_id in [task for task, found in list(self._works.items()) if found == work]:
+            for path in self._results.glob(f"{task_id}-*/[0-9]*.png"):
+                number, _, digest = path.stem.partition("-")
+                if hashlib.sha256(path.read_bytes()).hexdigest().startswith(digest):
+                    self._kept.add((task_id, int(number) - 1))
+
     def tasks_of(self, work: int) -> list[str]:
         """What the service's console shows to a person who looks, once everything on its way has arrived."""
         while self.busy:
@@ -71,9 +80,8 @@ class PaidService(ScriptedService):
         return [task for task, found in self._works.items() if found == work]
 
     def _picture(self, task_id: str, index: int) -> bytes:
-        for path in self._results.glob(f"{task_id}-*/{index + 1:04}-*.png"):
-            if hashlib.sha256(path.read_bytes()).hexdigest().startswith(path.stem.partition("-")[2]):
-                self.fetched_again.append(f"{task_id} {index}")
+        if (task_id, index) in self._kept:
+            self.fetched_again.append(f"{task_id} {index}")
         work, number = self.work_of(self.links(task_id)[index])
         return _png(*colour_of(work), RESULT + number)
 
@@ -171,6 +179,7 @@ class Campaign:
         """Run once; where the outcome is unknown, do what the error says a person has to do, and run again."""
         was_unknown = self._number(work) is not None
         (answer,) = runner.run(work, kill)
+        self._service.look_into_the_store(work)
         if was_unknown and answer.get("error") != "OutcomeUnknownError" and not answer.get("killed"):
             self.resubmitted_unknown += 1
             self.wrong.append(f"work {work}: an unknown outcome was not reported: {answer}")

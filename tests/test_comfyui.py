@@ -184,7 +184,10 @@ def test_without_any_cache_two_runs_are_one_submission(tmp_path: Path, remote: S
 
 
 def test_skip_keeps_the_places_of_the_list(remote_comfy: ComfyUI, remote: ScriptedService) -> None:
-    """The nodes behind image_list leave out the image without a result; the batch holds the others."""
+    """The nodes behind image_list leave out the image without a result; the batch holds the others.
+
+    A node that takes the whole list is left out, in silence: that is how ComfyUI treats a list with a blocked item.
+    """
     remote.task_s, remote.sizes = 0.0, [(300, 260), (280, 400), (320, 290)]
     remote.failed = {(f"task-{len(remote.submissions) + 1}", 1): "no face found"}
     prompt = {
@@ -192,8 +195,11 @@ def test_skip_keeps_the_places_of_the_list(remote_comfy: ComfyUI, remote: Script
         **chain(["load", 0], on_failure="skip"),
         "items": node("PreviewImage", images=["poll", 1]),
         "batch": node("PreviewImage", images=["poll", 0]),
+        "whole": node("CartoonizeImageToURL", images=["poll", 1], host="auto", format="auto", out_of_limits="fit"),
+        "links": node("PreviewAny", source=["whole", 0]),
     }
     outputs = remote_comfy.run(prompt)
+    assert "links" not in outputs
     for name, shapes in (("items", [(260, 300, 3), (290, 320, 3)]), ("batch", [(260, 300, 3)] * 2)):
         assert [p.shape for p in pictures(remote_comfy, {"1": outputs[name]})] == shapes
 
