@@ -69,7 +69,7 @@ def test_tasks_follow_each_other_and_their_images_are_numbered_through() -> None
 @pytest.mark.parametrize(
     ("status", "may_retry"),
     [
-        (TaskStatus.COMPLETE, True),
+        (TaskStatus.COMPLETE, False),
         (TaskStatus.FAILED, True),
         (TaskStatus.TIMED_OUT, True),
         (TaskStatus.CLOSED, False),
@@ -174,6 +174,8 @@ def test_what_is_said_of_a_task_without_pictures_names_it_and_what_to_do() -> No
     """Its id, its state, what the service says, where to see the charge, and how to try again."""
     text = nothing_came(Task("t1", TaskStatus.FAILED, 4, None, (), "queue full"))
     for words in ("Task t1", "failed", "The service says: queue full", "console", "variation"):
+        assert words in text
+    for words in ("connect the report to a second Submit Cartoonize", "'retry-failed'", "also of those that are paid"):
         assert words in text
     assert "The service says" not in nothing_came(Task("t1", TaskStatus.FAILED, 4, None, ()))
     assert "undocumented status 9" in nothing_came(Task("t1", TaskStatus.FAILED, 9, None, ()))

@@ -10,12 +10,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from cartoonize_pack.utils.cli import main
 from cartoonize_pack.utils.service.server import stop_embedded
 from PIL import Image
-from scripted_service import ScriptedService, png
+from scripted_service import APP_KEY, APP_SECRET, ScriptedService, png
 from serve_process import KEYS, serving
 
 
@@ -213,7 +214,7 @@ def test_a_result_that_cannot_be_written_is_kept(
 def test_a_photo_without_a_result_does_not_cost_the_others(
     photo: Path, service: ScriptedService, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What came is written, the reason of the other one is told, and the exit code is 1."""
+    """What came is written; the other one is named by its file, with its reason and what helps; the exit code is 1."""
     monkeypatch.chdir(photo.parent)
     Path("other.png").write_bytes(png(300, 300))
     service.failed["task-1", 0] = "no face found"
@@ -221,7 +222,11 @@ def test_a_photo_without_a_result_does_not_cost_the_others(
     captured = capsys.readouterr()
     assert captured.out == "other-cartoon.png\n"
     assert "1 of 2 images have no result" in captured.err
-    assert "image 1 (task task-1): failed: no face found" in captured.err
+    assert "\nphoto.png: failed: no face found (task task-1)\n" in captured.err
+    assert "other.png:" not in captured.err
+    assert captured.err.endswith("name them alone, with another --variation.\n")
+    assert main(["photo.png", "--variation", "1"]) == 0
+    assert [len(body["images"]) for body in service.submissions] == [2, 1]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("results", [1, 3])
@@ -241,6 +246,58 @@ def test_results_that_do_not_match_the_photos_are_never_shifted(
     assert f"the service returned {results} result" in captured.err
     assert "for 2 images; which is whose is not known" in captured.err
     assert captured.out.split() == [f"task-1-{n + 1}.png" for n in range(results)]
+
+
+def test_results_that_cannot_be_matched_without_a_journal_get_the_name_of_their_task(
+    photo: Path, service: ScriptedService, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It broke behind the submission, so that nothing knows how many images the task had; what came is written."""
+    monkeypatch.chdir(photo.parent)
+    create, journal = service.create, Path(os.environ["CARTOONIZE_HOME"]) / "journal.sqlite3"
+
+    def create_and_break(body: dict[str, object]) -> dict[str, object]:
+        journal.write_bytes(b"garbage " * 1000)
+        return create(body)
+
+    monkeypatch.setattr(service, "create", create_and_break)
+    service.listed = 2
+    main(["photo.png"])
+    captured = capsys.readouterr()
+    assert captured.out.split() == ["task-1-1.png", "task-1-2.png"]
+    assert "task task-1 was accepted, but the journal cannot note it" in captured.err
+    assert len(service.submissions) == 1
+
+
+def test_results_of_unknown_owner_get_names_that_every_system_accepts(
+    photo: Path, service: ScriptedService, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are called after their task, and Windows takes no colon."""
+    monkeypatch.chdir(photo.parent)
+    create, result = service.create, service.result
+
+    def create_with_colon(body: dict[str, object]) -> dict[str, object]:
+        create(body)
+        service._created["eu:task-1"] = 0.0
+        return {"task_id": "eu:task-1"}
+
+    monkeypatch.setattr(service, "create", create_with_colon)
+    monkeypatch.setattr(service, "result", lambda task_id: result(unquote(task_id)))
+    service.listed = 2
+    assert main(["photo.png"]) == 1
+    assert capsys.readouterr().out.split() == ["eu_task-1-1.png", "eu_task-1-2.png"]
+
+
+def test_a_key_that_the_service_echoes_is_neither_shown_nor_written_down(
+    photo: Path, service: ScriptedService, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The answer to a submission that cannot be used is told, and kept in the journal, without it."""
+    monkeypatch.setattr(service, "create", lambda body: {"task_id": f"no task for {APP_KEY} {APP_SECRET}"})
+    assert main([str(photo)]) == 1
+    assert "not 'no task for [key] [key]'" in capsys.readouterr().err
+    journal = (Path(os.environ["CARTOONIZE_HOME"]) / "journal.sqlite3").read_bytes()
+    assert b"no task for [key] [key]" in journal
+    assert APP_KEY.encode() not in journal
+    assert APP_SECRET.encode() not in journal
 
 
 @pytest.mark.parametrize(
@@ -306,7 +363,7 @@ def test_the_service_of_another_machine_draws_too(photo: Path, tmp_path: Path, m
 
 
 def test_ctrl_c_ends_at_once(photo: Path, service: ScriptedService) -> None:
-    """Exit code 130 while a task is running, and no traceback."""
+    """Exit code 130 while a task is running, no traceback, and a word about what was sent."""
     service.task_s = 60
     script = "import sys, pack; pack.load(); from cartoonize_pack.utils.cli import main; sys.exit(main(sys.argv[1:]))"
     child = subprocess.Popen(
@@ -323,4 +380,7 @@ def test_ctrl_c_ends_at_once(photo: Path, service: ScriptedService) -> None:
     _, errors = child.communicate(timeout=20)
     assert child.returncode == 130
     assert "Traceback" not in errors
+    assert errors.endswith(
+        "interrupted; what was sent is remembered: run again, or see 'portrait-cartoonize tasks list'\n"
+    )
     assert time.monotonic() - start < 8

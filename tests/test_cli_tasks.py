@@ -6,19 +6,27 @@ import hashlib
 import json
 import os
 import re
+import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from cartoonize_pack.utils.cli import main
 from cartoonize_pack.utils.config import load
 from cartoonize_pack.utils.contract import Task, TaskStatus
+from cartoonize_pack.utils.images import Header
 from cartoonize_pack.utils.journal import Journal
 from cartoonize_pack.utils.records import State, Submission
+from cartoonize_pack.utils.results import ResultStore
 from cartoonize_pack.utils.service.server import stop_embedded
 from cartoonize_pack.utils.work import Work
+from pack import ROOT
 from PIL import Image
 from scripted_service import APP_KEY, APP_SECRET, ScriptedService, png
 
@@ -58,6 +66,25 @@ def noted(name: str, state: State, at_s: float = LONG_AGO_S, profile: str = "env
         status = TaskStatus.COMPLETE if state is State.DONE else TaskStatus.FAILED
         journal.remember(load().profile("env").task_address, Task(name, status, status, None, ()), state)
     return number
+
+
+def fetched(task_id: str, at_s: float = LONG_AGO_S, pictures: int = 1) -> None:
+    """Let this machine know, and have, a task that was submitted elsewhere."""
+    service = load().profile("env").task_address
+    answer = Task(task_id, TaskStatus.COMPLETE, TaskStatus.COMPLETE, None, ())
+    Journal(home(), clock=lambda: at_s).remember(service, answer, State.DONE)
+    for index in range(pictures):
+        ResultStore(home(), 10**9).put(service, task_id, index, png(), Header("PNG", 300, 260))
+
+
+def answered() -> list[str]:
+    """The ids of all tasks whose final answer is known."""
+    return [task_id for _, task_id, _ in Journal(home()).answers()]
+
+
+def kept() -> list[str]:
+    """The tasks of all pictures that are kept."""
+    return sorted(path.parent.name.rpartition("-")[0] for path in (home() / "results").rglob("*.png"))
 
 
 def lose_the_answer(service: ScriptedService, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,15 +155,16 @@ def test_list_as_json_has_the_same_for_scripts(service: ScriptedService, capsys:
 # show
 
 
-@pytest.mark.parametrize("name", ["1", "task-1"], ids=["number", "task id"])
+@pytest.mark.parametrize("name", ["1", "task-1", "name"], ids=["number", "task id", "name"])
 def test_show_tells_what_became_of_a_submission(
     service: ScriptedService, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    """By its number or its task id; the answer is there as soon as it is final."""
+    """By its number, its task id or its name; the answer is there as soon as it is final."""
     service.failed["task-1", 1] = "no face found"
     Path("other.png").write_bytes(png(300, 300))
     assert main(["photo.png", "other.png"]) == 1
     capsys.readouterr()
+    name = records()[0].name if name == "name" else name
     assert main(["tasks", "show", name, "--json"]) == 0
     shown = printed_json(capsys)
     assert (shown["number"], shown["task_id"], shown["state"], len(shown["links"])) == (1, "task-1", "done", 2)
@@ -180,7 +208,7 @@ def test_resume_fetches_every_task_that_is_not_finished(
     service.task_s = 60
     Path("other.png").write_bytes(png(300, 300))
     assert main(["photo.png", "--timeout", "0.1"]) == 1
-    assert main(["photo.png", "other.png", "--timeout", "0.1"]) == 1
+    assert main(["photo.png", "other.png", "--variation", "1", "--timeout", "0.1"]) == 1
     for name, state in (("done", State.DONE), ("failed", State.FAILED), ("lost", State.UNKNOWN)):
         noted(name, state)
     service.task_s = 0
@@ -327,6 +355,21 @@ def test_resume_writes_results_of_unknown_owner_under_the_name_of_their_task(
     assert "error: image 2 of task task-1: " in captured.err
 
 
+def test_resume_gives_its_files_names_that_every_system_accepts(
+    service: ScriptedService, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Windows takes no colon, and would write into a hidden stream of another file."""
+    result = service.result
+    monkeypatch.setattr(service, "result", lambda task_id: result(unquote(task_id)))
+    service.create({"images": ["https://p.example/1.png", "https://p.example/2.png"]})
+    service._created["eu:job:task-1"] = 0.0
+    assert main(["tasks", "resume", "eu:job:task-1", "--json"]) == 0
+    images = printed_json(capsys)["images"]
+    assert [image["file"] for image in images] == ["eu_job_task-1-1.png", "eu_job_task-1-2.png"]
+    assert {image["task_id"] for image in images} == {"eu:job:task-1"}
+    assert all(Path(image["file"]).is_file() for image in images)
+
+
 def test_resume_into_a_folder_that_cannot_be_asks_nobody(
     service: ScriptedService, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -357,10 +400,11 @@ def test_a_lost_submission_is_found_again_without_paying_twice(
     lose_the_answer(service, monkeypatch)
     for _ in range(2):
         assert main(["photo.png"]) == 1
-        assert "portrait-cartoonize tasks found 1 TASK_ID" in capsys.readouterr().err
+        named = re.search("'tasks found (1-[0-9a-f]{6}) TASK_ID'", capsys.readouterr().err)
+        assert named
     (record,) = records()
-    assert record.state is State.UNKNOWN
-    assert main(["tasks", "found", "1", "task-1"]) == 0
+    assert (record.state, record.name) == (State.UNKNOWN, named[1])
+    assert main(["tasks", "found", named[1], "task-1"]) == 0
     assert "Run again" in capsys.readouterr().err
     assert main(["photo.png"]) == 0
     assert capsys.readouterr().out == "photo-cartoon.png\n"
@@ -406,18 +450,17 @@ def test_what_is_no_task_id_is_not_found(
 # forget
 
 
-@pytest.mark.parametrize("name", ["1", "task-1"], ids=["number", "task id"])
+@pytest.mark.parametrize("name", ["1", "task-1", "name"], ids=["number", "task id", "name"])
 def test_forget_deletes_the_pictures_and_makes_the_work_new(
     service: ScriptedService, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     """The same photos are submitted, and paid for, again."""
     assert main(["photo.png"]) == 0
-    assert len(list((home() / "results").rglob("*.png"))) == 1
+    assert kept() == ["task-1"]
     capsys.readouterr()
-    assert main(["tasks", "forget", name]) == 0
-    assert capsys.readouterr().err == "1 submission forgotten, 1 picture deleted.\n"
-    assert list((home() / "results").rglob("*.png")) == []
-    assert records() == []
+    assert main(["tasks", "forget", records()[0].name if name == "name" else name]) == 0
+    assert capsys.readouterr().err == "1 task forgotten, 1 picture deleted.\n"
+    assert (kept(), records(), answered()) == ([], [], [])
     assert main(["photo.png"]) == 0
     assert [record.task_id for record in records()] == ["task-2"]
     assert len(service.submissions) == 2
@@ -429,9 +472,10 @@ def test_forgetting_a_lost_submission_lets_it_be_sent_again(
     """After a look into the console; the error has said how."""
     lose_the_answer(service, monkeypatch)
     assert main(["photo.png"]) == 1
-    assert "portrait-cartoonize tasks forget 1" in capsys.readouterr().err.replace("\n", " ")
-    assert main(["tasks", "forget", "1", "--json"]) == 0
-    assert printed_json(capsys) == {"forgotten": [1], "pictures": 0}
+    named = re.search("'tasks forget (1-[0-9a-f]{6})'", capsys.readouterr().err)
+    assert named
+    assert main(["tasks", "forget", named[1], "--json"]) == 0
+    assert printed_json(capsys) == {"forgotten": [1], "elsewhere": [], "pictures": 0}
     assert main(["photo.png"]) == 0
     assert len(service.submissions) == 2
 
@@ -441,7 +485,7 @@ def test_forget_leaves_the_others_alone(service: ScriptedService, capsys: pytest
     for variation in ("0", "1", "2"):
         assert main(["photo.png", "--variation", variation]) == 0
     assert main(["tasks", "forget", "1", "task-3"]) == 0
-    assert capsys.readouterr().err.endswith("2 submissions forgotten, 2 pictures deleted.\n")
+    assert capsys.readouterr().err.endswith("2 tasks forgotten, 2 pictures deleted.\n")
     assert [record.task_id for record in records()] == ["task-2"]
     polls, downloads = service.polls, service.downloads
     assert main(["photo.png", "--variation", "1"]) == 0
@@ -458,6 +502,65 @@ def test_forget_with_one_wrong_name_forgets_nothing(
     assert len(records()) == 1
 
 
+def test_forget_takes_a_task_that_was_submitted_elsewhere_and_fetched_here(
+    service: ScriptedService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its answer and its pictures lie here, too; the tasks beside it stay."""
+    fetched("theirs", pictures=2)
+    fetched("other")
+    assert main(["tasks", "forget", "theirs"]) == 0
+    assert capsys.readouterr().err == "1 task forgotten, 2 pictures deleted.\n"
+    assert (answered(), kept()) == (["other"], ["other"])
+    assert main(["tasks", "forget", "theirs"]) == 1
+    assert "There is no submission 'theirs'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("names", [["1", "theirs"], ["theirs", "ours", "1", "theirs"]], ids=["once", "twice"])
+def test_forget_takes_own_tasks_and_others_at_once_and_each_once(
+    service: ScriptedService, capsys: pytest.CaptureFixture[str], names: list[str]
+) -> None:
+    """Scripts learn which are which."""
+    noted("ours", State.DONE)
+    fetched("theirs")
+    assert main(["tasks", "forget", *names, "--json"]) == 0
+    assert printed_json(capsys) == {"forgotten": [1], "elsewhere": ["theirs"], "pictures": 1}
+    assert (records(), answered(), kept()) == ([], [], [])
+
+
+def test_forget_takes_an_own_task_for_an_own_one(service: ScriptedService, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its answer is known like those of others, but it is its submission that makes the work new."""
+    noted("ours", State.DONE)
+    assert answered() == ["ours"]
+    assert main(["tasks", "forget", "ours", "--json"]) == 0
+    assert printed_json(capsys) == {"forgotten": [1], "elsewhere": [], "pictures": 0}
+    assert (records(), answered()) == ([], [])
+
+
+def test_forget_of_what_is_being_sent_is_refused(service: ScriptedService, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its answer is on the way, and may be a charge."""
+    noted("sent", State.SENDING)
+    with Journal(home()).sending(records()[0].key, lambda _: pytest.fail("it waited")):
+        assert main(["tasks", "forget", "1"]) == 1
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err.startswith("error: Submission 1 is being sent at this moment")
+    assert [record.state for record in records()] == [State.SENDING]
+    assert main(["tasks", "forget", "1"]) == 0
+    assert records() == []
+
+
+def test_forget_leaves_no_pictures_of_what_it_has_forgotten(
+    service: ScriptedService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also when another one of the same line is being sent: nothing could name, or prune, those pictures any more."""
+    noted("sent", State.SENDING)
+    assert main(["photo.png"]) == 0
+    with Journal(home()).sending(records()[0].key, lambda _: pytest.fail("it waited")):
+        assert main(["tasks", "forget", "2", "1"]) == 1
+    assert "is being sent at this moment" in capsys.readouterr().err
+    assert kept() == [record.task_id for record in records() if record.task_id]
+
+
 # prune
 
 
@@ -468,7 +571,7 @@ def test_prune_forgets_only_what_is_finished_and_old(
     for state in State:
         noted(state.value, state)
     assert main(["tasks", "prune", "--older-than", "30"]) == 0
-    assert capsys.readouterr().err == "3 submissions forgotten, 0 pictures deleted.\n"
+    assert capsys.readouterr().err == "3 tasks forgotten, 0 pictures deleted.\n"
     assert [record.state for record in records()] == [State.SENDING, State.ACCEPTED, State.UNKNOWN]
 
 
@@ -478,11 +581,37 @@ def test_prune_keeps_what_is_younger(service: ScriptedService, capsys: pytest.Ca
     noted("old", State.DONE)
     capsys.readouterr()
     assert main(["tasks", "prune", "--older-than", "1", "--json"]) == 0
-    assert printed_json(capsys) == {"forgotten": [2], "pictures": 0}
-    assert len(list((home() / "results").rglob("*.png"))) == 1
+    assert printed_json(capsys) == {"forgotten": [2], "elsewhere": [], "pictures": 0}
+    assert kept() == ["task-1"]
     assert main(["tasks", "prune", "--older-than", "0", "--json"]) == 0
-    assert printed_json(capsys) == {"forgotten": [1], "pictures": 1}
-    assert list((home() / "results").rglob("*.png")) == []
+    assert printed_json(capsys) == {"forgotten": [1], "elsewhere": [], "pictures": 1}
+    assert kept() == []
+
+
+def test_prune_forgets_old_tasks_that_were_submitted_elsewhere(
+    service: ScriptedService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Their answers and pictures, which no submission names; younger ones stay."""
+    fetched("old", pictures=2)
+    fetched("young", time.time() - 3600)
+    assert main(["tasks", "prune", "--older-than", "1"]) == 0
+    assert capsys.readouterr().err == "1 task forgotten, 2 pictures deleted.\n"
+    assert (answered(), kept()) == (["young"], ["young"])
+    assert main(["tasks", "prune", "--older-than", "0", "--json"]) == 0
+    assert printed_json(capsys) == {"forgotten": [], "elsewhere": ["young"], "pictures": 1}
+    assert (answered(), kept()) == ([], [])
+
+
+def test_prune_keeps_what_is_known_of_own_tasks_that_go_on(
+    service: ScriptedService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However old an answer is: its submission decides."""
+    noted("ours", State.DONE)
+    found = Journal(home(), clock=lambda: LONG_AGO_S).submissions()[0]
+    Journal(home()).remember(found.service, Task("ours", TaskStatus.COMPLETE, 3, None, ()), State.ACCEPTED)
+    assert main(["tasks", "prune", "--older-than", "0", "--json"]) == 0
+    assert printed_json(capsys) == {"forgotten": [], "elsewhere": [], "pictures": 0}
+    assert answered() == ["ours"]
 
 
 # What goes wrong
@@ -574,4 +703,23 @@ def test_the_embedded_service_has_its_place_in_the_journal(capsys: pytest.Captur
     assert main(["tasks", "resume", "1"]) == 0
     assert capsys.readouterr().out == f"{row['task_id']}-1.png\n"
     assert main(["tasks", "forget", "1"]) == 0
-    assert capsys.readouterr().err == "1 submission forgotten, 1 picture deleted.\n"
+    assert capsys.readouterr().err == "1 task forgotten, 1 picture deleted.\n"
+
+
+def test_beside_comfyui_the_command_sees_the_tasks_of_the_nodes(tmp_path: Path, service: ScriptedService) -> None:
+    """Run in the pack's folder below custom_nodes, with nothing set: the state folder is ComfyUI's, made or not."""
+    for comfyui, is_used in ((tmp_path / "used", True), (tmp_path / "new", False)):
+        folder, user = comfyui / "custom_nodes" / "portrait-cartoonize", tmp_path / "nobody"
+        shutil.copytree(ROOT / "utils", folder / "utils", ignore=shutil.ignore_patterns("__pycache__"))
+        state = comfyui / "user" / "__portrait_cartoonize"
+        if is_used:
+            work = Work(("https://p.example/1.png",), (1,), "0" * 64)
+            Journal(state).begin(work, replace(load().profile("env"), name="studio"), 0)
+        places = dict.fromkeys(("HOME", "USERPROFILE", "XDG_DATA_HOME", "LOCALAPPDATA"), str(user))
+        env = {name: value for name, value in os.environ.items() if not name.startswith("CARTOONIZE_")} | places
+        command = [sys.executable, "-m", "utils", "tasks", "list", "--json"]
+        done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert [row["profile"] for row in json.loads(done.stdout)] == ["studio"] * is_used
+        assert (state / "journal.sqlite3").is_file()
+        assert not user.exists()

@@ -6,11 +6,16 @@ import base64
 import contextlib
 import gzip
 import json
+import re
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from cartoonize_pack.utils import client as client_module
@@ -155,8 +160,28 @@ def test_an_answer_that_cannot_be_read_leaves_the_outcome_unknown(api: HTTPServe
     assert len(api.log) == 1
 
 
+def one_packet(connection: socket.socket) -> bytes:
+    """What is there first, whatever it is."""
+    return connection.recv(65536)
+
+
+def whole_request(connection: socket.socket) -> bytes:
+    """A request to the end of the body that its head announces."""
+    data = b""
+    while True:
+        head, end, body = data.partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)\r\ncontent-length: *([0-9]+)", head)
+        if end and len(body) >= (int(length[1]) if length else 0):
+            return data
+        part = connection.recv(65536)
+        assert part, "the client gave up in the middle"
+        data += part
+
+
 @contextmanager
-def raw_server(answer: Callable[[socket.socket], None]) -> Iterator[tuple[str, list[bytes]]]:
+def raw_server(
+    answer: Callable[[socket.socket], None], read: Callable[[socket.socket], bytes] = one_packet
+) -> Iterator[tuple[str, list[bytes]]]:
     """A socket that takes requests and does what `answer` says; yields its address and what it received."""
     received: list[bytes] = []
     done = threading.Event()
@@ -171,7 +196,7 @@ def raw_server(answer: Callable[[socket.socket], None]) -> Iterator[tuple[str, l
                     continue
                 with connection:
                     connection.settimeout(2)
-                    received.append(connection.recv(65536))
+                    received.append(read(connection))
                     answer(connection)
 
         thread = threading.Thread(target=serve)
@@ -250,18 +275,135 @@ def test_a_compressed_answer_is_read_all_the_same(api: HTTPServer, client: Clien
     assert client.create_task(LINKS, 1) == "t-1"
 
 
-def test_a_503_without_a_word_leaves_the_outcome_unknown(api: HTTPServer, client: Client) -> None:
-    """A gateway's 503 may come after the request had reached the service; one with a message or a wait is a no."""
-    api.expect_ordered_request("/batch").respond_with_data("upstream reset", status=503)
-    with pytest.raises(OutcomeUnknownError):
+@pytest.mark.parametrize(
+    ("body", "retry_after"),
+    [
+        ("", None),
+        ("upstream reset", None),
+        ('{"msg": "busy"}', None),
+        ('{"code": 0, "msg": "busy"}', None),
+        ('{"code": null, "msg": "busy"}', None),
+        ('{"code": "busy"}', None),
+        ('{"code": 1.5}', None),
+        ('{"code": true}', None),
+        ('{"error": {"code": 1}}', None),
+        ('[{"code": 1}]', None),
+        ('{"code": 1', None),
+        ("upstream reset", "soon"),
+        ('{"msg": "busy"}', "-1"),
+    ],
+)
+def test_a_503_without_a_code_or_a_wait_leaves_the_outcome_unknown(
+    api: HTTPServer, client: Client, body: str, retry_after: str | None
+) -> None:
+    """A gateway's 503 may come after the request had reached the service, also one that has words for it."""
+    headers = {"Retry-After": retry_after} if retry_after else {}
+    api.expect_ordered_request("/batch").respond_with_data(body, status=503, headers=headers)
+    with pytest.raises(OutcomeUnknownError, match="may have been accepted and charged") as caught:
         client.create_task(LINKS, 1)
+    assert caught.value.http_status == 503
+    assert "othing was charged" not in str(caught.value)
 
 
-def test_a_dead_proxy_has_sent_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("body", "retry_after", "wait_s"),
+    [
+        ('{"code": 1}', None, None),
+        ('{"code": -490027, "msg": "busy"}', None, None),
+        ("", "3", 3.0),
+        ("upstream reset", "Thu, 01 Jan 1970 00:00:10 GMT", 0.0),
+        ('{"msg": "busy"}', "0", 0.0),
+        ('{"code": 0}', "7", 7.0),
+    ],
+)
+def test_a_503_with_a_code_or_a_wait_is_a_refusal(
+    api: HTTPServer, client: Client, body: str, retry_after: str | None, wait_s: float | None
+) -> None:
+    """The document's own way to refuse, or a wish to be asked later: the sender may repeat it."""
+    headers = {"Retry-After": retry_after} if retry_after else {}
+    api.expect_ordered_request("/batch").respond_with_data(body, status=503, headers=headers)
+    with pytest.raises(UnreachableError, match="Nothing was accepted, nothing was charged") as caught:
+        client.create_task(LINKS, 1)
+    assert (caught.value.http_status, caught.value.retry_after_s, caught.value.is_refusal) == (503, wait_s, True)
+
+
+# Proxies
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_dead_proxy_has_sent_nothing(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     """The connection through it never stood."""
-    monkeypatch.setenv("HTTPS_PROXY", _closed_port())
-    with client_for("https://api.test") as client, pytest.raises(UnreachableError, match="Nothing was sent"):
-        client.create_task(LINKS, 1)
+    monkeypatch.setenv(f"{scheme}_proxy", _closed_port())
+    with client_for(f"{scheme}://svc.test") as client:
+        with pytest.raises(UnreachableError, match="Nothing was sent, nothing was charged") as caught:
+            client.create_task(LINKS, 1)
+        assert type(caught.value) is UnreachableError
+
+
+@pytest.mark.parametrize("status", ["502 Bad Gateway", "403 Forbidden", "407 Proxy Authentication Required"])
+def test_a_proxy_that_refuses_the_tunnel_has_sent_nothing(monkeypatch: pytest.MonkeyPatch, status: str) -> None:
+    """It learned the name of the host and nothing else, neither the links nor the key pair."""
+
+    def refuse(connection: socket.socket) -> None:
+        connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
+
+    with raw_server(refuse, whole_request) as (url, received), client_for("https://svc.test") as client:
+        monkeypatch.setenv("https_proxy", url)
+        with pytest.raises(UnreachableError, match="Nothing was sent, nothing was charged") as caught:
+            client.create_task(LINKS, 1)
+        assert type(caught.value) is UnreachableError
+        assert status.partition(" ")[0] in str(caught.value)
+    (request,) = received
+    assert request.startswith(b"CONNECT svc.test:443 ")
+    assert b"Basic" not in request
+
+
+@pytest.mark.parametrize(
+    "answer", [_reset, lambda connection: None, _half, _bad_status], ids=["reset", "closed", "half", "nonsense"]
+)
+def test_a_proxy_that_breaks_after_the_submission_leaves_the_outcome_unknown(
+    monkeypatch: pytest.MonkeyPatch, answer: Callable[[socket.socket], None]
+) -> None:
+    """It had the whole of it, and may have handed it on: one submission, never repeated."""
+    with raw_server(answer, whole_request) as (url, received), client_for("http://svc.test") as client:
+        monkeypatch.setenv("http_proxy", url)
+        with pytest.raises(OutcomeUnknownError, match="may have been accepted and charged"):
+            client.create_task(LINKS, 1)
+    (request,) = received
+    assert request.startswith(b"POST http://svc.test/batch HTTP/1.1\r\n")
+    assert json.loads(request.partition(b"\r\n\r\n")[2])["images"] == LINKS
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl, to make a certificate")
+def test_a_tunnel_that_breaks_after_the_submission_leaves_the_outcome_unknown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The usual proxy of an office: the service, behind CONNECT and TLS, took the whole submission."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    kind = (
+        "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=svc.test -addext subjectAltName=DNS:svc.test"
+    )
+    make = ["openssl", "req", "-x509", *kind.split(), "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(make, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    submissions: list[bytes] = []
+
+    def tunnel(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with context.wrap_socket(connection.dup(), server_side=True) as inside:
+            submissions.append(whole_request(inside))
+
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    with raw_server(tunnel, whole_request) as (url, received), client_for("https://svc.test") as client:
+        monkeypatch.setenv("https_proxy", url)
+        with pytest.raises(OutcomeUnknownError, match="may have been accepted and charged"):
+            client.create_task(LINKS, 1)
+    (connect,) = received
+    assert connect.startswith(b"CONNECT svc.test:443 ")
+    (request,) = submissions
+    assert request.startswith(b"POST /batch HTTP/1.1\r\n")
+    assert json.loads(request.partition(b"\r\n\r\n")[2])["images"] == LINKS
 
 
 def test_a_wait_that_the_service_asks_for_is_not_cut_short(api: HTTPServer, client: Client) -> None:
@@ -369,6 +511,65 @@ def test_no_error_shows_the_key_pair(api: HTTPServer, client: Client) -> None:
         client.create_task(LINKS, 1)
     assert encoded not in str(caught.value)
     assert "pa:ss" not in str(caught.value)
+
+
+def plain(said: object) -> bytes:
+    """JSON as most services write it."""
+    return json.dumps(said).encode()
+
+
+def with_slashes(said: object) -> bytes:
+    """JSON as PHP writes it."""
+    return plain(said).replace(b"/", b"\\/")
+
+
+ECHOED = {
+    "key pair": ("app-key-0123456789", "secret-9876543210-hunter2", plain),
+    "base64": ("AppKey+01/23456789==", "c2VjcmV0/aHVudGVy+Mg==", plain),
+    "escaped slashes": ("AppKey+01/23456789==", "c2VjcmV0/aHVudGVy+Mg==", with_slashes),
+    "other letters": ("ключ-0123456789", "секрет-9876543210", plain),
+    "one begins with the other": ("0123456789ab", "0123456789ab-hunter2", plain),
+}
+
+
+@pytest.mark.parametrize("name", list(ECHOED))
+def test_a_key_that_the_service_echoes_is_nowhere_to_be_seen(
+    api: HTTPServer, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Neither in what an error says, whatever kind of refusal it is, nor in a task."""
+    monkeypatch.setattr(client_module, "QUICK_WAIT_S", 0.0)
+    key, secret, written = ECHOED[name]
+    encoded = base64.b64encode(f"{key}:{secret}".encode()).decode()
+    echo = f"no such pair: {key} and {secret}, sent as {encoded}"
+    refusal, broken = {"code": 5, "msg": echo}, {"code": 0, "data": {"task_id": echo, "status": echo}}
+    done = {"status": "3", "list": [{"image_result": "", "status": "4", "reason": echo}]}
+    answers = [(401, refusal), (500, refusal), (503, refusal), (200, refusal), (200, broken)]
+    texts = []
+    with client_for(api.url_for("").rstrip("/"), app_key=Secret(key), app_secret=Secret(secret)) as client:
+        calls = {"/batch": lambda: client.create_task(LINKS, 1), "/result/t": lambda: client.get_task("t")}
+        for path, call in calls.items():
+            for status, said in answers:
+                api.clear()
+                api.expect_request(path).respond_with_data(written(said), status=status)
+                with pytest.raises(ServiceError) as caught:
+                    call()
+                texts.append(str(caught.value))
+        api.clear()
+        api.expect_request("/result/t").respond_with_data(written({"code": 0, "msg": echo, "data": done}))
+        task = client.get_task("t")
+    texts += [task.message, task.images[0].reason]
+    for text in texts:
+        assert "no such pair: [key] and [key], sent as [key]" in text
+        for hidden in (key, secret, encoded, "hunter2"):
+            assert hidden not in text
+
+
+def test_a_key_that_may_be_part_of_any_word_is_left_in_an_answer(api: HTTPServer) -> None:
+    """Test services have keys like "key"; to take it out would break the words, and the links, of every answer."""
+    data = {"status": "3", "list": [{"image_result": "https://r.example/keys/secret-1.png"}]}
+    api.expect_request("/result/t").respond_with_json({"code": 0, "data": data})
+    with client_for(api.url_for("").rstrip("/"), app_key=Secret("key"), app_secret=Secret("secret-1.pn")) as client:
+        assert client.get_task("t").images[0].url == "https://r.example/keys/secret-1.png"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cartoonize_pack.utils import collection as collection_module
 from cartoonize_pack.utils import pictures as pictures_module
 from cartoonize_pack.utils.backend import Backend
 from cartoonize_pack.utils.collection import collect
@@ -26,6 +28,7 @@ from cartoonize_pack.utils.errors import (
     ServiceError,
     TaskFailedError,
 )
+from cartoonize_pack.utils.images import Header
 from cartoonize_pack.utils.journal import Journal
 from cartoonize_pack.utils.monitor import Monitor, Progress
 from cartoonize_pack.utils.outcomes import Collection, OnFailure, Outcome, settle
@@ -37,6 +40,7 @@ from cartoonize_pack.utils.work import Work
 from PIL import Image
 from pytest_httpserver import HTTPServer
 from sample_outcomes import filled, png, sizes, values
+from werkzeug import Request, Response
 
 PRIVATE = "https://10.11.12.13/a.png"  # an address of a local network, refused before anything is sent
 FAILED = {"image_result": "", "status": "4", "reason": "no face found"}
@@ -123,6 +127,12 @@ def gather(backend: Backend, *rows: str, timeout_s: float = 5.0, monitor: Monito
     collection = collected(backend, *rows, timeout_s=timeout_s, monitor=monitor)
     assert collection.unassigned == ()
     return list(collection.outcomes)
+
+
+def gather_all(backend: Backend, *rows: str) -> list[Outcome]:
+    """The outcomes of these tasks, and behind them what belongs to nobody."""
+    collection = collected(backend, *rows)
+    return [*collection.outcomes, *collection.unassigned]
 
 
 def colours(outcomes: list[Outcome] | tuple[Outcome, ...]) -> list[int | None]:
@@ -224,9 +234,20 @@ def test_a_picture_that_failed_keeps_its_place_and_its_reason(api: HTTPServer, b
         ({"status": 7}, "3", True),
         ({"image_result": ""}, "4", True),
         ({"image_result": "", "status": "3"}, "3", False),
+        ({"image_result": "", "status": "5"}, "3", False),
+        ({"image_result": "", "status": "5"}, "4", False),
         ({"image_result": "", "status": "4"}, "5", False),
     ],
-    ids=["failed", "timed out", "undocumented", "no word", "complete without a link", "closed task"],
+    ids=[
+        "failed",
+        "timed out",
+        "undocumented",
+        "no word",
+        "complete without a link",
+        "closed",
+        "closed, of a failed task",
+        "closed task",
+    ],
 )
 def test_only_what_the_service_ended_without_a_result_may_be_tried_again(
     api: HTTPServer, backend: Backend, item: object, task_status: str, may_retry: bool
@@ -296,7 +317,7 @@ def test_a_failed_task_with_no_list_at_all_is_the_same_error(
     [
         ("3", [{"image_result": PRIVATE, "status": "3"}], State.DONE),
         ("3", [FAILED], State.DONE),
-        ("3", [], State.DONE),
+        ("3", [], State.ACCEPTED),
         ("4", [FAILED], State.FAILED),
         ("4", [], State.FAILED),
         ("6", [], State.FAILED),
@@ -306,7 +327,7 @@ def test_a_failed_task_with_no_list_at_all_is_the_same_error(
 def test_the_journal_learns_how_a_task_ended(
     api: HTTPServer, backend: Backend, status: str, items: list[object], state: State
 ) -> None:
-    """Only what failed altogether may be sent again by itself; a picture that is merely not fetched did not fail."""
+    """Only what failed may be sent again by itself: not what is merely not fetched, nor what may yet be listed."""
     submitted(backend, "t1", 1)
     answers(api, "t1", *items, status=status)
     gather(backend, "t1")
@@ -340,7 +361,7 @@ def test_a_result_that_cannot_be_fetched_does_not_cost_the_others(
     assert first.status == "complete"
     assert first.url == bad
     assert not first.may_retry
-    for expected in ("finished, but not downloaded", words, "costs nothing"):
+    for expected in ("finished, but not downloaded", words, "'tasks resume t1'", "costs nothing more"):
         assert expected in first.reason
     assert "hunter2" not in first.reason
     assert second.picture is not None
@@ -357,6 +378,56 @@ def test_what_is_no_whole_picture_is_not_kept(api: HTTPServer, backend: Backend,
     answers(api, "t1", result(api, "/r/fresh.png", 10))
     assert colours(gather(backend, "t1")) == [10]
     assert len(stored(home)) == 1
+
+
+def test_a_picture_that_cannot_be_fetched_takes_nothing_from_another_process(
+    api: HTTPServer, backend: Backend, home: Path
+) -> None:
+    """It may have had more luck with the same picture at the same moment: the next run finds that."""
+
+    def gone_here_but_not_there(request: Request) -> Response:
+        there = reopened(backend, home)
+        there.results.put(there.profile.task_address, "t1", 0, png(10), Header("PNG", 6, 4))
+        return Response("", status=404)
+
+    api.expect_request("/r/1.png").respond_with_handler(gone_here_but_not_there)
+    answers(api, "t1", {"image_result": api.url_for("/r/1.png"), "status": "3"})
+    assert colours(gather(backend, "t1")) == [None]
+    assert len(stored(home)) == 1
+    assert colours(gather(backend, "t1")) == [10]
+    assert asked(api) == ["/result/t1", "/r/1.png"]
+
+
+def test_a_damaged_picture_takes_nothing_from_another_process(api: HTTPServer, backend: Backend, home: Path) -> None:
+    """What came damaged is not kept, what somebody else stored whole is."""
+
+    def half_here_but_whole_there(request: Request) -> Response:
+        there = reopened(backend, home)
+        there.results.put(there.profile.task_address, "t1", 0, png(10), Header("PNG", 6, 4))
+        return Response(half_a_picture(), content_type="image/png")
+
+    api.expect_request("/r/1.png").respond_with_handler(half_here_but_whole_there)
+    answers(api, "t1", {"image_result": api.url_for("/r/1.png"), "status": "3"})
+    assert colours(gather(backend, "t1")) == [None]
+    assert [path.read_bytes() for path in stored(home)] == [png(10)]
+
+
+def test_a_picture_that_is_too_large_for_this_version_is_kept(
+    api: HTTPServer, backend: Backend, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is whole and paid for: it is not fetched at every run, and a version that can read it has it."""
+    answers(api, "t1", result(api, "/r/1.png", 10), {"image_result": picture_at(api, "/r/2.png", png(20, 3, 4))})
+    with monkeypatch.context() as patch:
+        patch.setattr(collection_module, "MAX_PIXELS", 6 * 4 - 1)
+        for _ in range(2):
+            first, second = gather(backend, "t1")
+            assert first.picture is None
+            assert "result 1" in first.reason
+            assert not first.may_retry
+            assert colours([second]) == [20]
+            assert len(stored(home)) == 2
+    assert colours(gather(reopened(backend, home), "t1")) == [10, 20]
+    assert sorted(asked(api)) == ["/r/1.png", "/r/2.png", "/result/t1"]
 
 
 @pytest.mark.parametrize(
@@ -424,7 +495,57 @@ def test_a_finished_task_is_not_asked_about_again(
     assert len(api.log) == requests == 3
 
 
-@pytest.mark.parametrize("status", ["3", "4", "5", "6", 7])
+@pytest.mark.parametrize(
+    ("images", "first"),
+    [(None, []), (2, []), (2, ["/r/1.png"])],
+    ids=["empty list, task of another machine", "empty list", "short list"],
+)
+def test_a_complete_task_whose_list_is_short_is_asked_once_more(
+    api: HTTPServer, backend: Backend, home: Path, images: int | None, first: list[str]
+) -> None:
+    """Some services call a task complete before its list is: the next run has the rest, and then it is remembered."""
+    if images:
+        submitted(backend, "t1", images)
+    answers(api, "t1", *[result(api, path, 10) for path in first], status="3")
+    if images:
+        assert colours(gather_all(backend, "t1")) == [None, None, *[10 for _ in first]]
+        assert [record.state for record in backend.journal.submissions()] == [State.ACCEPTED]
+    else:
+        with pytest.raises(TaskFailedError, match="t1 ended without pictures: complete"):
+            gather(backend, "t1")
+    answers(api, "t1", result(api, "/r/1.png", 10), result(api, "/r/2.png", 20))
+    assert colours(gather(reopened(backend, home), "t1")) == [10, 20]
+    before = len(api.log)
+    assert colours(gather(backend, "t1")) == [10, 20]
+    assert len(api.log) == before
+    if images:
+        assert [record.state for record in backend.journal.submissions()] == [State.DONE]
+
+
+def test_results_of_a_short_list_are_not_taken_for_those_of_the_whole_one(
+    api: HTTPServer, backend: Backend, home: Path
+) -> None:
+    """Which is whose was not known: the second of two may turn out to be the third of three, somebody else's face."""
+    submitted(backend, "t1", 3)
+    answers(api, "t1", result(api, "/r/1.png", 10), result(api, "/r/3.png", 30))
+    collection = collected(backend, "t1")
+    assert colours(collection.outcomes) == [None, None, None]
+    assert colours(collection.unassigned) == [10, 30]
+    answers(api, "t1", *[result(api, f"/r/{n}.png", 10 * n) for n in (1, 2, 3)])
+    assert colours(gather(reopened(backend, home), "t1")) == [10, 20, 30]
+    assert colours(gather(backend, "t1")) == [10, 20, 30]
+
+
+def test_a_retry_whose_list_is_short_is_asked_once_more(api: HTTPServer, backend: Backend) -> None:
+    """Its line says how many images it was for, also on another machine."""
+    answers(api, "t1", FAILED, FAILED)
+    answers(api, "r1", result(api, "/r/1.png", 10))
+    assert colours(collected(backend, "t1", "r1@1,2").outcomes) == [None, None]
+    answers(api, "r1", result(api, "/r/1.png", 10), result(api, "/r/2.png", 20))
+    assert colours(gather(backend, "t1", "r1@1,2")) == [10, 20]
+
+
+@pytest.mark.parametrize("status", ["4", "5", "6", 7])
 def test_a_failed_task_is_not_asked_about_again(api: HTTPServer, backend: Backend, home: Path, status: object) -> None:
     """Its error is the same, word for word, also after a restart."""
     answers(api, "t1", status=status, msg="see https://r.example/help?signature=hunter2")
@@ -624,7 +745,7 @@ def test_as_many_results_as_a_task_of_another_machine_has_are_its_images(api: HT
     assert colours(gather(backend, "t1")) == [0, 1, 2]
 
 
-@pytest.mark.parametrize(("status", "may_retry"), [("4", True), ("6", True), ("3", True), ("5", False), (7, True)])
+@pytest.mark.parametrize(("status", "may_retry"), [("4", True), ("6", True), ("3", False), ("5", False), (7, True)])
 def test_a_known_task_that_ended_with_an_empty_list_failed_for_each_of_its_images(
     api: HTTPServer, backend: Backend, status: object, may_retry: bool
 ) -> None:
@@ -741,8 +862,16 @@ def test_the_deadline_names_the_task_and_how_to_go_on(api: HTTPServer, backend: 
     monitor = Monitor()
     with pytest.raises(DeadlineError) as caught:
         gather(backend, "t1", timeout_s=0.05, monitor=monitor)
-    for words in ("t1", "0.05 s", "in progress", "Continue with this task id", "tasks resume", "costs nothing"):
+    for words in (
+        "t1",
+        "0.05 s",
+        "in progress",
+        "Continue with this task id",
+        "'tasks resume t1'",
+        "costs nothing more",
+    ):
         assert words in str(caught.value)
+    assert "charges for it once" in str(caught.value)
     assert monitor.progress == Progress(0, 1, "task t1: in progress, about 30 s")
 
 
@@ -792,7 +921,18 @@ def test_several_tasks_that_cannot_be_had_are_all_named(api: HTTPServer, backend
     for words in ("Task t2: ", "Task t3: Not finished", "Task t4: complete, 1 picture stored."):
         assert any(row.startswith(words) for row in others)
     assert "no such task" in str(caught.value)
+    assert others[-1] == "To have their pictures now, leave out the tasks that have none."
     assert len(stored(home)) == 1
+
+
+def test_where_no_task_has_pictures_nothing_is_to_be_left_out(api: HTTPServer, backend: Backend) -> None:
+    """The next step must be one that helps."""
+    for task_id in ("t1", "t2"):
+        answers(api, task_id, status="4")
+    with pytest.raises(TaskFailedError) as caught:
+        gather(backend, "t1", "t2")
+    assert "Task t2 ended without pictures" in str(caught.value)
+    assert "leave out" not in str(caught.value)
 
 
 def test_a_refusal_of_the_service_passes_with_its_words(api: HTTPServer, backend: Backend) -> None:
@@ -879,6 +1019,29 @@ def test_neither_report_nor_journal_holds_a_signature(api: HTTPServer, backend: 
     with pytest.raises(TaskFailedError) as caught:
         settle(collection, OnFailure.ERROR, None)
     assert "hunter2" not in str(caught.value)
+
+
+def test_neither_report_nor_journal_holds_a_key_that_the_service_echoes(
+    api: HTTPServer, backend: Backend, home: Path
+) -> None:
+    """In its message, in a picture's reason, in the words of a refusal."""
+    key, secret = "app-key-0123456789", "secret-9876543210"
+    profile = replace(backend.profile, app_key=Secret(key), app_secret=Secret(secret))
+    backend = replace(backend, profile=profile)
+    encoded = base64.b64encode(f"{key}:{secret}".encode()).decode()
+    echo = f"no face for {key}, {secret} or {encoded}"
+    submitted(backend, "t1", 1)
+    answers(api, "t1", {"status": "4", "reason": echo}, status="4", msg=echo)
+    api.expect_request("/result/t2").respond_with_json({"msg": echo}, status=401)
+    collection = collected(backend, "t1")
+    with pytest.raises(ServiceError) as caught:
+        gather(backend, "t2")
+    texts = [collection.outcomes[0].reason, write_report(collection, "test", None), str(caught.value)]
+    texts += [path.read_bytes().decode("latin-1") for path in home.rglob("*.sqlite3*")]
+    assert len(texts) == 4
+    for text in texts:
+        assert "no face for [key], [key] or [key]" in text
+        assert not any(hidden in text for hidden in (key, secret, encoded))
 
 
 def test_without_a_task_id_there_is_nothing_to_wait_for(backend: Backend) -> None:

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import json
 import logging
+import os
 import pickle
 import stat
 import sys
@@ -14,9 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from cartoonize_pack.utils.config import Config, Profile, Secret, ensure_home, load, platform_home
+from cartoonize_pack.utils.config import Config, Profile, Secret, default_home, ensure_home, load, platform_home
 from cartoonize_pack.utils.contract import Limits
 from cartoonize_pack.utils.errors import ConfigurationError
+from cartoonize_pack.utils.private_files import make_private_folder
 
 ENV = {
     "CARTOONIZE_CREATE_URL": "https://api.example/v3/pic/cartoon/batch",
@@ -385,6 +387,29 @@ def test_a_wrong_type_or_an_unknown_key_is_refused_by_name(home: Path, line: str
     refused(home, f"[profiles.mine]\n{line}", "[profiles.mine]", key)
 
 
+@pytest.mark.parametrize(
+    "limits",
+    [
+        "max_images = 0",
+        "min_side = 5000",
+        "max_side = 256",
+        "min_priority = 10",
+        "max_priority = 3, min_priority = 4",
+        "max_aspect = 0.5",
+        "max_aspect = 0",
+    ],
+)
+def test_limits_that_nothing_can_keep_are_refused(home: Path, limits: str) -> None:
+    """They would be found out picture by picture, or cut a batch into tasks of nothing."""
+    refused(home, f"[profiles.mine]\nlimits = {{ {limits} }}{TOML}", "[profiles.mine]", "nothing can be within them")
+
+
+@pytest.mark.parametrize("limits", ["max_images = 1", "min_side = 300, max_side = 300", "max_aspect = 1"])
+def test_the_tightest_limits_are_limits(home: Path, limits: str) -> None:
+    """One image a task, one size, squares."""
+    read(home, f"[profiles.mine]\nlimits = {{ {limits} }}{TOML}").profile("mine")
+
+
 def test_a_whole_number_is_good_enough_for_the_aspect(home: Path) -> None:
     """Nobody writes 4.0."""
     profile = read(home, "[profiles.mine]\nlimits = { max_aspect = 3 }" + TOML).profile("mine")
@@ -538,6 +563,33 @@ def test_each_platform_has_its_own_place_for_data(
     assert platform_home(env) == base / "portrait-cartoonize"
 
 
+@pytest.mark.parametrize(
+    ("pack", "expected"),
+    [
+        ("ComfyUI/custom_nodes/portrait-cartoonize", "ComfyUI/user/__portrait_cartoonize"),
+        ("ComfyUI/custom_nodes/another name", "ComfyUI/user/__portrait_cartoonize"),
+        ("src/portrait-cartoonize", "data/portrait-cartoonize"),
+        ("custom_nodes/group/portrait-cartoonize", "data/portrait-cartoonize"),
+        ("lib/site-packages/portrait_cartoonize", "data/portrait-cartoonize"),
+    ],
+    ids=["in ComfyUI", "renamed", "a checkout", "one folder deeper", "installed"],
+)
+@pytest.mark.parametrize("is_made", [False, True], ids=["before the first run", "afterwards"])
+def test_beside_comfyui_the_command_line_has_the_state_folder_of_the_nodes(
+    tmp_path: Path, pack: str, expected: str, is_made: bool
+) -> None:
+    """Whoever of the two came first, so that both see the same tasks; looking makes nothing."""
+    data = {"XDG_DATA_HOME": str(tmp_path / "data"), "LOCALAPPDATA": str(tmp_path / "data")}
+    if is_made:
+        (tmp_path / "ComfyUI/user/__portrait_cartoonize").mkdir(parents=True)
+    found = default_home(data, tmp_path / pack)
+    if "data" in expected:
+        assert found == platform_home(data)
+    else:
+        assert found == tmp_path / expected
+        assert found.exists() is is_made
+
+
 def test_the_state_folder_is_made_with_all_its_parents_and_found_again(tmp_path: Path) -> None:
     """The first run makes it, the second uses it."""
     folder = tmp_path / "a" / "b" / "state"
@@ -552,6 +604,32 @@ def test_the_state_folder_is_made_with_all_its_parents_and_found_again(tmp_path:
 def test_the_state_folder_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     """It holds faces and, perhaps, keys."""
     assert stat.S_IMODE(ensure_home(tmp_path / "state").stat().st_mode) == 0o700
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no mode bits")
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_a_private_folder_is_private_with_every_parent_that_was_missing(tmp_path: Path, umask: int) -> None:
+    """Whatever the umask is; a folder that was there stays as it is, and is no error."""
+    there = tmp_path / "there"
+    there.mkdir()
+    there.chmod(0o755)
+    old = os.umask(umask)
+    try:
+        folder = make_private_folder(there / "a" / "b")
+        assert make_private_folder(folder) == make_private_folder(there) / "a" / "b" == folder
+    finally:
+        os.umask(old)
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (there, there / "a", folder)]
+    assert modes == [0o755, 0o700, 0o700]
+
+
+@pytest.mark.parametrize("below", ["", "below", "below/deeper"])
+def test_a_file_in_the_way_of_a_private_folder_is_an_os_error(tmp_path: Path, below: str) -> None:
+    """The caller knows what it means; the file stays."""
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OSError, match=r"exists|directory"):
+        make_private_folder(tmp_path / "file" / below)
+    assert (tmp_path / "file").read_text() == "in the way"
 
 
 @pytest.mark.parametrize("below", ["", "below"], ids=["in its place", "in place of its parent"])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cartoonize_pack.utils.config import Profile, Secret
 from cartoonize_pack.utils.contract import ImageResult, Task, TaskStatus
-from cartoonize_pack.utils.errors import ConfigurationError
+from cartoonize_pack.utils.errors import ConfigurationError, InputError
 from cartoonize_pack.utils.journal import FILE, Journal
 from cartoonize_pack.utils.monitor import Monitor
 from cartoonize_pack.utils.records import State, Submission
@@ -21,6 +21,7 @@ from child_process import killed, output_of, running
 from fake_clock import Clock
 
 DAY_S = 24 * 3600.0
+K1, K2 = "00000001" + "a" * 56, "00000002" + "b" * 56  # keys as they are, where a lock is made of them
 PROFILE = Profile(
     "mine", create_url="https://api.example/batch", result_url="https://api.example/result/{task_id}?token=hunter2",
     app_key=Secret("key-hunter2"), app_secret=Secret("secret-hunter2"),
@@ -62,11 +63,21 @@ def latest(journal: Journal, key: str = "k1") -> Submission:
     return record
 
 
+def accept(journal: Journal, number: int, task_id: str, what: Work | None = None, variation: int = 0) -> None:
+    """Note the service's answer, as the thread that received it does."""
+    journal.accept(number, what or work(), PROFILE, variation, task_id)
+
+
 def accepted(journal: Journal, task_id: str, key: str = "k1") -> int:
     """Submit work to the end of its acceptance."""
     number = journal.begin(work(key), PROFILE, 0)
-    journal.settle(number, task_id)
+    accept(journal, number, task_id, work(key))
     return number
+
+
+def no_wait(_: float) -> None:
+    """Stands for a wait where there must be none."""
+    pytest.fail("it waited for the lock")
 
 
 def answer(task_id: str = "t1", code: int = 3, *images: ImageResult, message: str = "") -> Task:
@@ -91,10 +102,10 @@ def test_a_record_is_on_the_disk_before_begin_returns(home: Path, journal: Journ
 
 def test_a_record_says_what_was_sent_when_and_to_whom(journal: Journal, clock: Clock) -> None:
     """Everything that a person needs to find it in the service's console."""
-    begun = clock.now
-    number = journal.begin(work("k1", "https://a.example/1.png", "https://a.example/2.png"), PROFILE, 3)
+    begun, what = clock.now, work("k1", "https://a.example/1.png", "https://a.example/2.png")
+    number = journal.begin(what, PROFILE, 3)
     clock.now += 2
-    journal.settle(number, "t1")
+    accept(journal, number, "t1", what, 3)
     links = ("https://a.example/1.png", "https://a.example/2.png")
     expected = Submission(number, "k1", "mine", SERVICE, State.ACCEPTED, "t1", links, 3, begun, begun + 2)
     assert latest(journal) == expected
@@ -130,8 +141,27 @@ def test_a_late_acceptance_counts(journal: Journal) -> None:
     """The answer came after everybody had given up: the work is found, and not paid twice."""
     number = journal.begin(work(), PROFILE, 0)
     journal.end_unaccepted(number, State.UNKNOWN, "no answer within 30 s")
-    journal.settle(number, "t1")
+    accept(journal, number, "t1")
     assert (latest(journal).state, latest(journal).task_id) == (State.ACCEPTED, "t1")
+    assert len(journal.submissions()) == 1
+
+
+def test_the_word_of_a_person_settles_a_submission_of_unknown_outcome(journal: Journal, clock: Clock) -> None:
+    """They saw the task in the service's console; when it was begun stays known."""
+    begun = clock.now
+    number = journal.begin(work(), PROFILE, 0)
+    journal.end_unaccepted(number, State.UNKNOWN, "no answer within 30 s")
+    clock.now += DAY_S
+    journal.settle(number, "t1")
+    record = latest(journal)
+    assert (record.state, record.task_id, record.created_s) == (State.ACCEPTED, "t1", begun)
+    assert record.updated_s == begun + DAY_S
+
+
+def test_the_word_of_a_person_makes_no_record(journal: Journal) -> None:
+    """Of a submission that was forgotten meanwhile nothing is known that it could be made of."""
+    journal.settle(7, "t1")
+    assert journal.submissions() == []
 
 
 @pytest.mark.parametrize("late", [State.REFUSED, State.UNKNOWN], ids=lambda state: state.value)
@@ -170,6 +200,20 @@ def test_the_number_of_a_removed_record_is_not_given_again(journal: Journal) -> 
     assert (latest(journal).state, latest(journal).task_id) == (State.SENDING, "")
 
 
+def test_a_late_answer_to_a_removed_record_is_written_beside_the_next_attempt(journal: Journal) -> None:
+    """Its task may have been charged: it is listed and can be fetched, and what is being sent stays as it is."""
+    first = journal.begin(work(), PROFILE, 0)
+    second = journal.begin(work(), PROFILE, 0)
+    accept(journal, first, "late")
+    assert [(r.number, r.state, r.task_id) for r in journal.submissions()] == [
+        (first, State.ACCEPTED, "late"),
+        (second, State.SENDING, ""),
+    ]
+    assert latest(journal).number == second
+    accept(journal, second, "t2")
+    assert [record.task_id for record in journal.submissions()] == ["late", "t2"]
+
+
 def test_a_record_with_a_task_is_kept_beside_the_new_one(journal: Journal) -> None:
     """It may have been charged; the newest one is what counts."""
     first = accepted(journal, "t1")
@@ -177,23 +221,51 @@ def test_a_record_with_a_task_is_kept_beside_the_new_one(journal: Journal) -> No
     second = journal.begin(work(), PROFILE, 0)
     assert [record.number for record in journal.submissions()] == [first, second]
     assert latest(journal).number == second
-    journal.settle(second, "t2")
+    accept(journal, second, "t2")
     assert latest(journal).task_id == "t2"
     assert journal.of_task(SERVICE, "t1") is not None
 
 
 def test_a_forgotten_submission_is_gone_with_its_answer(journal: Journal) -> None:
     """The same work counts as new; the other tasks stay, also one with the same id at another service."""
-    accepted(journal, "t1", "k1")
-    accepted(journal, "t2", "k2")
+    accepted(journal, "t1", K1)
+    accepted(journal, "t2", K2)
     for service, task_id in [(SERVICE, "t1"), (SERVICE, "t2"), ("local", "t1")]:
         journal.remember(service, answer(task_id), State.DONE)
-    journal.forget(latest(journal, "k1"))
-    assert journal.latest(["k1"]) == [None]
+    journal.forget(latest(journal, K1))
+    assert journal.latest([K1]) == [None]
     assert journal.recall(SERVICE, "t1") is None
-    assert [record.key for record in journal.submissions()] == ["k2"]
+    assert [record.key for record in journal.submissions()] == [K2]
     assert journal.recall(SERVICE, "t2") == answer("t2")
     assert journal.recall("local", "t1") == answer("t1")
+
+
+def test_what_is_being_sent_cannot_be_forgotten(journal: Journal) -> None:
+    """Its answer is on the way; other work can, and it can as soon as it has ended."""
+    journal.begin(work(K1), PROFILE, 0)
+    accepted(journal, "t2", K2)
+    with journal.sending(K1, no_wait):
+        with pytest.raises(InputError, match="is being sent at this moment"):
+            journal.forget(latest(journal, K1))
+        journal.forget(latest(journal, K2))
+        assert [(r.key, r.state) for r in journal.submissions()] == [(K1, State.SENDING)]
+    journal.forget(latest(journal, K1))
+    assert journal.submissions() == []
+
+
+def test_the_answer_to_a_forgotten_submission_is_written_down_anew(journal: Journal, clock: Clock) -> None:
+    """It came after everybody had given up, and after the user had, too: a paid task is never lost."""
+    what = work(K1, "https://a.example/1.png?sig=hunter2", "https://a.example/2.png")
+    number = journal.begin(what, PROFILE, 5)
+    journal.end_unaccepted(number, State.UNKNOWN, "no answer within 30 s")
+    journal.forget(latest(journal, K1))
+    clock.now += 60
+    accept(journal, number, "t1", what, 5)
+    links = ("https://a.example/1.png", "https://a.example/2.png")
+    assert journal.submissions() == [
+        Submission(number, K1, "mine", SERVICE, State.ACCEPTED, "t1", links, 5, clock.now, clock.now)
+    ]
+    assert journal.begin(work("k2"), PROFILE, 0) > number
 
 
 def test_the_journal_outlives_its_object(home: Path, journal: Journal) -> None:
@@ -260,14 +332,36 @@ def test_answers_of_two_services_do_not_mix(journal: Journal) -> None:
     assert journal.recall("local", "t1") == answer("t1", 4)
 
 
+def test_all_answers_are_listed_with_the_time_of_each(journal: Journal, clock: Clock) -> None:
+    """Oldest first, whoever submitted the task; one that was given anew has the time of the newer."""
+    begun = clock.now
+    accepted(journal, "t1")
+    assert journal.answers() == []
+    for service, task_id in [(SERVICE, "t1"), ("local", "t2"), (SERVICE, "t2"), (SERVICE, "t1")]:
+        clock.now += 1
+        journal.remember(service, answer(task_id), State.DONE)
+    assert journal.answers() == [("local", "t2", begun + 2), (SERVICE, "t2", begun + 3), (SERVICE, "t1", begun + 4)]
+
+
+def test_a_forgotten_answer_is_gone_alone(journal: Journal) -> None:
+    """Neither its submission nor the answer about a task of the same id at another service goes with it."""
+    number = accepted(journal, "t1")
+    for service, task_id in [(SERVICE, "t1"), (SERVICE, "t2"), ("local", "t1")]:
+        journal.remember(service, answer(task_id), State.DONE)
+    for _ in range(2):
+        journal.forget_answer(SERVICE, "t1")
+        assert {(service, task_id) for service, task_id, _ in journal.answers()} == {(SERVICE, "t2"), ("local", "t1")}
+    assert journal.recall(SERVICE, "t1") is None
+    assert [record.number for record in journal.submissions()] == [number]
+
+
 # What must not be in it
 
 
 def test_links_are_kept_without_what_signs_them(journal: Journal) -> None:
     """Neither query nor fragment, in submissions and in answers."""
-    journal.settle(
-        journal.begin(work("k1", "https://a.example/1.png?sig=hunter2", "https://a.example/2.png#x"), PROFILE, 0), "t1"
-    )
+    what = work("k1", "https://a.example/1.png?sig=hunter2", "https://a.example/2.png#x")
+    accept(journal, journal.begin(what, PROFILE, 0), "t1", what)
     journal.remember(
         SERVICE, answer("t1", 3, ImageResult("https://r.example/1.png?sig=hunter2#y", None, "")), State.DONE
     )
@@ -285,7 +379,8 @@ journal.note_links({link: "content"})
 for state in (State.REFUSED, State.UNKNOWN):
     number = journal.begin(Work((link,), (1,), state.value), profile, 0)
     journal.end_unaccepted(number, state, told)
-journal.settle(journal.begin(Work((link, link), (1, 2), "k1"), profile, 0), "t1")
+for number in (journal.begin(Work((link, link), (1, 2), "k1"), profile, 0), 99):  # the second one was forgotten
+    journal.accept(number, Work((link, link), (1, 2), "k1"), profile, 0, "t1")
 images = tuple(ImageResult(link, status, told) for status in (None, *TaskStatus))
 journal.remember(profile.task_address, Task("t1", TaskStatus.COMPLETE, 3, None, images, told), State.DONE)
 with journal._database.transaction() as db:  # leave all of it in the log, too
@@ -320,11 +415,56 @@ HOSTED = "https://host.example/a.png"
 def test_a_link_stands_for_the_content_that_was_noted(journal: Journal) -> None:
     """With any signature: hosts sign the same picture anew; other links stand for themselves."""
     journal.note_links({f"{HOSTED}?sig=1": "content a", "https://host.example/b.png": "content b"})
-    links = [f"{HOSTED}?sig=1", f"{HOSTED}?sig=2", HOSTED, f"{HOSTED}#x", "https://host.example/b.png?sig=9"]
-    assert journal.contents_of(links) == ["content a"] * 4 + ["content b"]
-    other = ["https://host.example/c.png?sig=1", "https://host.example/"]
+    links = [f"{HOSTED}?sig=1", f"{HOSTED}?sig=2", HOSTED, "https://host.example/b.png?sig=9"]
+    assert journal.contents_of(links) == ["content a"] * 3 + ["content b"]
+    other = ["https://host.example/c.png?sig=1", "https://host.example/", f"{HOSTED}?x=1", f"{HOSTED}#x"]
     assert journal.contents_of(other) == [f"link {link}" for link in other]
     assert journal.contents_of([]) == []
+
+
+SIGNATURES = [
+    "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date={n}&X-Amz-Signature={n}",
+    "x-amz-signature={n}",
+    "X-Goog-Expires=60&X-Goog-Signature={n}",
+    "x-oss-signature={n}&x-oss-expires=60",
+    "Expires={n}&OSSAccessKeyId=me&Signature={n}",
+    "sv=2024&se={n}&sig={n}",
+]
+QUERIES = [
+    "id={n}",
+    "picture={n}",
+    "design={n}",
+    "signed={n}",
+    "sig-{n}",
+    "signature_version={n}",
+    "{n}",
+    "x=&mysig={n}",
+]
+
+
+@pytest.mark.parametrize("query", SIGNATURES)
+def test_a_link_that_is_signed_anew_is_the_same_picture(journal: Journal, query: str) -> None:
+    """Every kind of object storage signs in its own words; the path tells the picture."""
+    journal.note_links({f"{HOSTED}?{query.format(n=1)}": "content"})
+    again = [f"{HOSTED}?{query.format(n=2)}", HOSTED]
+    assert journal.contents_of(again) == ["content", "content"]
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_a_query_that_is_no_signature_tells_one_picture_from_another(journal: Journal, query: str) -> None:
+    """What was noted of one link says nothing about another one: nobody gets the face of somebody else."""
+    first, second = (f"https://host.example/get?{query.format(n=n)}" for n in (1, 2))
+    journal.note_links({first: "content 1"})
+    bare = "https://host.example/get"
+    assert journal.contents_of([first, second, bare]) == ["content 1", f"link {second}", f"link {bare}"]
+
+
+@pytest.mark.parametrize("query", ["id={n}&sig=x{n}", "X-Amz-Signature=x{n}&versionId={n}"])
+def test_a_signature_does_not_hide_what_else_tells_one_picture_from_another(journal: Journal, query: str) -> None:
+    """A host may serve all pictures below one path, and sign."""
+    first, second = (f"https://host.example/get?{query.format(n=n)}" for n in (1, 2))
+    journal.note_links({first: "content 1"})
+    assert journal.contents_of([second]) == [f"link {second}"]
 
 
 @pytest.mark.parametrize("calls", [1, 2], ids=["noted at once", "noted one by one"])
@@ -367,8 +507,9 @@ from cartoonize_pack.utils.monitor import Monitor
 from cartoonize_pack.utils.threads import map_bounded
 name, workers = sys.argv[2], int(sys.argv[3])
 def submit(n):
-    number = journal.begin(Work((f"https://a.example/{name}/{n}.png",), (1,), f"{name}-{n}"), profile, 0)
-    journal.settle(number, f"{name}-{n}")
+    work = Work((f"https://a.example/{name}/{n}.png",), (1,), f"{name}-{n}")
+    number = journal.begin(work, profile, 0)
+    journal.accept(number, work, profile, 0, f"{name}-{n}")
     return number
 print("ready", flush=True)
 sys.stdin.readline()
@@ -421,12 +562,10 @@ with journal.sending("00000001", time.sleep):
 
 
 def test_a_process_that_is_killed_while_it_sends_leaves_its_record_and_no_lock(home: Path, journal: Journal) -> None:
-    """The next one is not held up, and sees that the outcome is unknown."""
-
-    def no_wait(_: float) -> None:
-        pytest.fail("it waited for a dead process")
-
+    """The next one is not held up, and sees that the outcome is unknown; while it lives, nobody can forget it."""
     with running(OPEN + SEND, home) as child:
+        with pytest.raises(InputError):
+            journal.forget(latest(journal, "00000001"))
         killed(child)
         with journal.sending("00000001", no_wait):
             assert latest(journal, "00000001").state is State.SENDING
@@ -438,13 +577,16 @@ def test_a_process_that_is_killed_while_it_sends_leaves_its_record_and_no_lock(h
 USES: list[Callable[[Journal], object]] = [
     lambda journal: journal.latest(["k1"]),
     lambda journal: journal.begin(work(), PROFILE, 0),
+    lambda journal: accept(journal, 1, "t1"),
     lambda journal: journal.settle(1, "t1"),
     lambda journal: journal.end_unaccepted(1, State.UNKNOWN, ""),
     lambda journal: journal.submissions(),
     lambda journal: journal.of_task(SERVICE, "t1"),
-    lambda journal: journal.forget(Submission(1, "k1", "mine", SERVICE, State.DONE, "t1", (), 0, 1.0, 1.0)),
+    lambda journal: journal.forget(Submission(1, K1, "mine", SERVICE, State.DONE, "t1", (), 0, 1.0, 1.0)),
     lambda journal: journal.remember(SERVICE, answer(), State.DONE),
     lambda journal: journal.recall(SERVICE, "t1"),
+    lambda journal: journal.answers(),
+    lambda journal: journal.forget_answer(SERVICE, "t1"),
     lambda journal: journal.note_links({}),
     lambda journal: journal.contents_of(["x"]),
 ]
@@ -452,12 +594,15 @@ NAMES = [
     "latest",
     "begin",
     "accept",
+    "settle",
     "end",
     "submissions",
     "of_task",
     "forget",
     "remember",
     "recall",
+    "answers",
+    "forget_answer",
     "note",
     "contents",
 ]

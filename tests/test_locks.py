@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import threading
 import time
@@ -13,7 +14,7 @@ from cartoonize_pack.utils.errors import Cancelled, ConfigurationError, Deadline
 from cartoonize_pack.utils.locks import held
 from child_process import killed, running
 
-KEY, SAME_SLOT, OTHER_SLOT = "00000001" + "a" * 56, "00000041" + "b" * 56, "00000002" + "c" * 56
+KEY, SAME_SLOT, OTHER_SLOT = "00000001" + "a" * 56, "00001001" + "b" * 56, "00000041" + "c" * 56
 PATIENCE_S = 10.0  # for what happens at once; only a broken test waits that long
 HOLD = """
 from cartoonize_pack.utils.locks import held
@@ -156,7 +157,7 @@ def test_a_lock_can_be_had_again_and_again(folder: Path) -> None:
 
 
 def test_after_the_time_limit_it_is_a_deadline_error(folder: Path, waiters: list[Waiter]) -> None:
-    """It says who is busy and what to do; the holder keeps the lock, and the one who gave up has nothing."""
+    """It says what is going on and what to do; the holder keeps the lock, and the one who gave up has nothing."""
     waits: list[float] = []
     waiters.append(Waiter(folder))
     assert waiters[0].holds.wait(PATIENCE_S)
@@ -167,7 +168,9 @@ def test_after_the_time_limit_it_is_a_deadline_error(folder: Path, waiters: list
 
     begin = time.monotonic()
     with (
-        pytest.raises(DeadlineError, match=r"same images for 0\.02 s\. This one sent nothing; run again later"),
+        pytest.raises(
+            DeadlineError, match=r"^Another submission has not ended for 0\.02 s\. This one sent nothing; run"
+        ),
         held(folder, KEY, timeout_s=0.02, sleep=sleep),
     ):
         pytest.fail("two hold it")
@@ -225,12 +228,20 @@ def test_locks_of_different_folders_are_independent(folder: Path, tmp_path: Path
 
 
 def test_the_number_of_files_stays_small(folder: Path) -> None:
-    """However much work there was; nobody needs to delete any of them, and they are empty."""
+    """However much work there was, at most 4096; nobody needs to delete any of them, and they are empty."""
     for n in range(200):
-        assert is_free(folder, f"{n * 7919:08x}{n:056x}")
-    files = list(folder.iterdir())
-    assert 1 < len(files) <= 64
+        assert is_free(folder, f"{n * 1024:08x}{n:056x}")
+    assert is_free(folder, "f" * 64)
+    files = sorted(folder.iterdir())
+    assert [file.name for file in files] == ["0000.lock", "1024.lock", "2048.lock", "3072.lock", "4095.lock"]
     assert all(file.stat().st_size == 0 for file in files)
+
+
+def test_the_work_of_a_large_batch_hardly_ever_shares_a_lock(folder: Path) -> None:
+    """A hundred tasks at a time, which would wait for each other: most have a file of their own."""
+    for n in range(100):
+        assert is_free(folder, hashlib.sha256(bytes([n])).hexdigest())
+    assert len(list(folder.iterdir())) > 95
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no mode bits")
@@ -250,10 +261,10 @@ def test_a_lock_that_cannot_be_used_is_told(folder: Path, what: str) -> None:
     if what == "file in place of the folder":
         folder.write_text("in the way")
     elif what == "folder in place of a file":
-        (folder / "01.lock").mkdir(parents=True)
+        (folder / "0001.lock").mkdir(parents=True)
     else:
         folder.mkdir()
-        (folder / "01.lock").write_bytes(b"This is something else.\n" * 100)
+        (folder / "0001.lock").write_bytes(b"This is something else.\n" * 100)
     with (
         pytest.raises(ConfigurationError, match="CARTOONIZE_HOME") as caught,
         held(folder, KEY, timeout_s=0, sleep=no_wait),

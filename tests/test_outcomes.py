@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from cartoonize_pack.utils.errors import InputError, TaskFailedError
 from cartoonize_pack.utils.images import Picture
-from cartoonize_pack.utils.outcomes import OnFailure, settle
+from cartoonize_pack.utils.outcomes import OnFailure, Outcome, describe, settle
 from sample_outcomes import done, filled, lost, of, sizes, values
 
 # Everything has a result
@@ -60,8 +60,25 @@ def test_a_second_attempt_is_offered_only_where_it_makes_sense(may_retry: tuple[
     """What is finished and merely not fetched must not be paid for again."""
     with pytest.raises(TaskFailedError) as caught:
         settle(of(*(lost(index, may_retry=may) for index, may in enumerate(may_retry))), OnFailure.ERROR, None)
-    assert ("submit only them once more" in str(caught.value)) is named
-    assert ("console" in str(caught.value)) is named
+    for words in ("submit only them once more", "console", "set on_failure to 'skip' and connect the report"):
+        assert (words in str(caught.value)) is named
+
+
+def test_the_description_is_what_the_error_says() -> None:
+    """A node that blocks its outputs instead of failing says the same: every reason, and the next step."""
+    collection = of(lost(0, "no face found"), lost(1, "too dark"))
+    with pytest.raises(TaskFailedError) as caught:
+        settle(collection, OnFailure.ERROR, None)
+    assert describe(collection) == str(caught.value)
+    for words in ("2 of 2", "image 1 (task t1): failed: no face found", "too dark", "'retry-failed'"):
+        assert words in describe(collection)
+
+
+@pytest.mark.parametrize(("rest", "named"), [([], False), ([done(1)], True)], ids=["nothing came", "one came"])
+def test_the_results_that_came_are_named_only_where_some_did(rest: list[Outcome], named: bool) -> None:
+    """The next step must be one that helps."""
+    assert ("The results that came are stored" in describe(of(lost(0, may_retry=False), *rest))) is named
+    assert ("costs nothing" in describe(of(lost(0), *rest))) is named
 
 
 def test_an_error_tells_that_results_of_unknown_owner_are_there_to_be_had() -> None:
@@ -80,20 +97,10 @@ def test_skip_hands_on_the_rest_in_order() -> None:
     assert values(settle(of(lost(0), done(1), lost(2), done(3)), OnFailure.SKIP, None)) == [None, 1, None, 3]
 
 
-def test_skip_with_nothing_left_is_an_error_that_names_the_reasons() -> None:
-    """A batch of nothing cannot be handed on."""
-    with pytest.raises(TaskFailedError) as caught:
-        settle(of(lost(0, "no face found"), lost(1, "too dark")), OnFailure.SKIP, None)
-    for words in ("2 of 2", "no face found", "too dark"):
-        assert words in str(caught.value)
-
-
-def test_an_error_about_skip_does_not_recommend_skip() -> None:
-    """The next step that it names must be one that helps."""
-    with pytest.raises(TaskFailedError) as caught:
-        settle(of(lost(0)), OnFailure.SKIP, None)
-    assert "'skip'" not in str(caught.value)
-    assert "The results that came" not in str(caught.value)
+@pytest.mark.parametrize("originals", [None, [filled()] * 2], ids=["none", "connected"])
+def test_skip_with_nothing_left_hands_on_empty_places(originals: list[Picture] | None) -> None:
+    """No error: the report, with which only the failed ones are submitted again, must come through."""
+    assert settle(of(lost(0, "no face found"), lost(1, "too dark")), OnFailure.SKIP, originals) == [None, None]
 
 
 def test_skip_hands_on_results_of_unknown_owner_behind_all_places() -> None:

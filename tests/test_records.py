@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from cartoonize_pack.utils.contract import ImageResult, Task, TaskStatus
-from cartoonize_pack.utils.records import State, Submission, Verdict, ended_state, verdict
+from cartoonize_pack.utils.errors import InputError
+from cartoonize_pack.utils.records import State, Submission, Verdict, ended_state, named, verdict
 
 URL = "https://results.example/1.png"
 
@@ -68,6 +71,39 @@ def test_states_keep_the_words_that_are_in_files() -> None:
 def test_a_submission_was_for_as_many_images_as_it_has_links(number: int) -> None:
     """Each link is one image."""
     assert record(State.DONE, ("https://pictures.example/1.png",) * number).images == number
+
+
+# Names
+
+
+KNOWN = [
+    replace(record(State.ACCEPTED), number=number, key=key * 32, task_id=task_id)
+    for number, key, task_id in [(1, "a1", "t1"), (2, "b2", ""), (3, "78", "t3"), (12, "c3", "t1")]
+]
+
+
+def test_a_submission_has_a_name_that_no_other_journal_has() -> None:
+    """Its number, and the first six digits of what it is: texts are pasted into terminals of other machines."""
+    assert replace(record(State.UNKNOWN), number=3, key="78bb87" + "0" * 58).name == "3-78bb87"
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [("1", 1), ("2", 2), ("12", 12), ("1-a1a1a1", 1), ("2-b2b2b2", 2), ("12-c3c3c3", 12), ("t3", 3), ("t1", 12)],
+)
+def test_a_submission_is_found_by_number_name_or_task_id(name: str, number: int) -> None:
+    """The latest one where a task id is that of several."""
+    assert named(KNOWN, name).number == number
+
+
+@pytest.mark.parametrize(
+    "name", ["", "0", "4", "-1", "1-", "1-b2b2b2", "2-a1a1a1", "1-a1a1a", "a1a1a1", "t", "t1 ", "T1", "01"]
+)
+def test_what_names_no_submission_is_an_error(name: str) -> None:
+    """Nothing is guessed, least of all from the name that a number has in another journal or from no name at all."""
+    with pytest.raises(InputError) as caught:
+        named(KNOWN, name)
+    assert f"no submission {name!r} in the journal; 'portrait-cartoonize tasks list' shows" in str(caught.value)
 
 
 # What a final answer makes of a submission

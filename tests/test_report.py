@@ -17,7 +17,7 @@ TASKS = (TaskRef("t1"), TaskRef("t2", (2, 3)))
 
 def entry(**values: object) -> dict[str, object]:
     """One image of a report, enough to be read."""
-    return {"may_retry": True, "width": None, **values}
+    return {"link": "", "may_retry": True, "width": None, **values}
 
 
 def table(**values: object) -> str:
@@ -113,14 +113,22 @@ def test_the_report_is_text_for_people_too() -> None:
 
 
 def test_what_is_written_can_be_read_to_try_again() -> None:
-    """The tasks so far, and the numbers of what failed and makes sense to submit again; nothing else is needed."""
+    """The tasks so far, all links, and the numbers of what failed and makes sense to submit again."""
     outcomes = [done(0), lost(1), lost(2, may_retry=False), done(3), lost(4)]
-    assert read_report(write_report(of(*outcomes, tasks=TASKS), "studio", 9)) == Retry("studio", TASKS, 5, (2, 5))
+    outcomes[1] = replace(outcomes[1], link="https://p.example/2.png?sig=hunter2#x")
+    links = ("", "https://p.example/2.png", "", "", "")
+    assert read_report(write_report(of(*outcomes, tasks=TASKS), "studio", 9)) == Retry("studio", TASKS, links, (2, 5))
+
+
+@pytest.mark.parametrize("images", [1, 2, 45])
+def test_a_report_is_about_as_many_images_as_it_has_links(images: int) -> None:
+    """Also where the machine that wrote it did not know them."""
+    assert read_report(write_report(of(*map(lost, range(images))), "env", None)).images == images
 
 
 def test_a_report_of_complete_success_asks_for_nothing() -> None:
     """There is no image to try again."""
-    assert read_report(write_report(of(done(0), done(1)), "env", None)) == Retry("env", (TaskRef("t1"),), 2, ())
+    assert read_report(write_report(of(done(0), done(1)), "env", None)) == Retry("env", (TaskRef("t1"),), ("", ""), ())
 
 
 def test_an_image_that_has_a_picture_is_never_tried_again() -> None:
@@ -153,6 +161,7 @@ def test_unassigned_results_are_not_counted_as_images() -> None:
         table(images=["text"]),
         table(images=[{}]),
         table(images=[{"may_retry": True}]),
+        table(images=[{"may_retry": True, "width": None}]),
         table(images={"a": 1}),
         table(tasks=None),
         table(tasks=3),

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from cartoonize_pack.utils.images import Header
 from cartoonize_pack.utils.monitor import Monitor
-from cartoonize_pack.utils.results import IN_USE_S, ResultStore, write_whole
+from cartoonize_pack.utils.results import IN_USE_S, Kept, ResultStore, write_whole
 from cartoonize_pack.utils.threads import map_bounded
 from child_process import output_of
 from fake_clock import Clock
@@ -44,6 +44,13 @@ def kept(store: ResultStore, task_id: str, index: int = 0) -> bytes | None:
     """The bytes of a picture, None if it is not there."""
     found = store.get(SERVICE, task_id, index)
     return None if found is None else found.data
+
+
+def drop(store: ResultStore, task_id: str, index: int) -> None:
+    """Remove a picture, which must be there."""
+    found = store.get(SERVICE, task_id, index)
+    assert found is not None
+    store.drop(found)
 
 
 def files(home: Path) -> list[str]:
@@ -84,7 +91,7 @@ def test_pictures_whose_numbers_begin_alike_are_not_mixed_up(store: ResultStore)
         keep(store, "t1", index, f"picture {index}".encode())
     for index in (0, 9, 999, 9999):
         assert kept(store, "t1", index) == f"picture {index}".encode()
-    store.drop(SERVICE, "t1", 999)
+    drop(store, "t1", 999)
     assert kept(store, "t1", 999) is None
     assert kept(store, "t1", 9999) == b"picture 9999"
 
@@ -145,7 +152,7 @@ def test_looking_makes_nothing(home: Path, store: ResultStore) -> None:
     """Neither folders nor files."""
     assert kept(store, "t1") is None
     store.use(SERVICE, "t1")
-    store.drop(SERVICE, "t1", 0)
+    store.drop(Kept(b"picture", "results/t1-0123456789ab/0001-0123.png"))
     store.make_room()
     assert store.forget(SERVICE, "t1") == 0
     assert not home.exists()
@@ -394,8 +401,25 @@ def test_drop_removes_one_picture(store: ResultStore) -> None:
     """It turned out to be unusable; the others of the task stay."""
     for n in range(3):
         keep(store, "t1", n, bytes([n]))
-    store.drop(SERVICE, "t1", 1)
+    drop(store, "t1", 1)
     assert [kept(store, "t1", n) for n in range(3)] == [b"\x00", None, b"\x02"]
+
+
+def test_drop_removes_its_own_file_and_no_other_one_of_the_same_picture(home: Path, store: ResultStore) -> None:
+    """Another process may have stored the same picture of the same task, whole; twice is as good as once."""
+    mine = store.put(SERVICE, "t1", 0, b"half", PNG)
+    theirs = keep(store, "t1", 0, b"whole")
+    for _ in range(2):
+        store.drop(mine)
+        assert files(home) == [theirs.as_posix()]
+    assert kept(store, "t1") == b"whole"
+
+
+def test_dropping_what_could_not_be_kept_removes_nothing(home: Path, store: ResultStore) -> None:
+    """It has no file."""
+    other = keep(store, "t1")
+    store.drop(Kept(b"picture", ""))
+    assert files(home) == [other.as_posix()]
 
 
 def test_threads_that_keep_read_and_make_room_at_once_do_not_disturb_each_other(home: Path, clock: Clock) -> None:

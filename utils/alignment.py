@@ -60,7 +60,7 @@ def _aligned(result: TaskResults) -> tuple[list[Outcome], list[Outcome]]:
     got, expected, task = len(result.outcomes), result.expected, result.task
     aligned, rest = result.outcomes, []
     if expected is not None and got == 0:
-        may_retry = task.status is not TaskStatus.CLOSED
+        may_retry = task.status not in (TaskStatus.COMPLETE, TaskStatus.CLOSED)  # those may be paid for
         nothing = Outcome(task.task_id, 0, task.status_words, nothing_came(task), "", None, may_retry=may_retry)
         aligned = [nothing] * expected
     elif expected is not None and got != expected:

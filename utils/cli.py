@@ -5,19 +5,19 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 from . import config, picture_files
-from .backend import connect, open_host, open_journal
+from .backend import connect, open_host
 from .cli_serve import serve
 from .cli_tasks import tasks
 from .collection import collect
-from .errors import CartoonizeError, InputError
+from .errors import CartoonizeError, InputError, TaskFailedError
 from .hosting.upload import upload
 from .monitor import Monitor
-from .outcomes import Collection, OnFailure, settle
+from .outcomes import Collection, Outcome
 from .submission import Request, submit
 from .terminal import say, watched
 
@@ -65,15 +65,36 @@ def _cartoonize(options: argparse.Namespace) -> int:
     targets = _targets(options.photos, options.out, options.style or "cartoon")
     folder = picture_files.prepared(targets[0].parent)
     collection = watched(lambda monitor: _run(options, monitor))
-    outcomes = list(zip(collection.outcomes, targets, strict=True))
-    for extra in collection.unassigned:
-        outcomes.append((extra, folder / f"{extra.task_id}-{extra.index + 1}.png"))
-    for outcome, target in outcomes:
+    for outcome, target in _placed(collection, targets, folder):
         if outcome.picture is not None:
             picture_files.save(outcome.picture, target)
             print(target)  # noqa: T201  # the file names are this command's output
-    settle(collection, OnFailure.ERROR, None)
-    return 0
+    failed = [outcome for outcome in collection.outcomes if outcome.picture is None]
+    if failed:
+        raise TaskFailedError(_failures(failed, options.photos))
+    return 0 if len(collection.outcomes) == len(targets) else EXIT_FAILED
+
+
+def _placed(collection: Collection, targets: Sequence[Path], folder: Path) -> Iterator[tuple[Outcome, Path]]:
+    """Yield each result and its file; one of which it is not certain whose it is gets the name of its task."""
+    unassigned = list(collection.unassigned)
+    if len(collection.outcomes) == len(targets):
+        yield from zip(collection.outcomes, targets, strict=True)
+    else:
+        unassigned += collection.outcomes
+    for outcome in unassigned:
+        yield outcome, folder / picture_files.name_of(outcome)
+
+
+def _failures(failed: Sequence[Outcome], photos: Sequence[Path]) -> str:
+    rows = []
+    for outcome in failed:
+        photo = photos[outcome.index] if outcome.index < len(photos) else f"image {outcome.index + 1}"
+        rows.append(f"{photo}: {outcome.status}: {outcome.reason} (task {outcome.task_id})")
+    return (
+        f"{len(failed)} of {len(photos)} images have no result:\n" + "\n".join(rows) + "\nThe same command submits "
+        "nothing anew. To submit only these photos once more, name them alone, with another --variation."
+    )
 
 
 def _run(options: argparse.Namespace, monitor: Monitor) -> Collection:
@@ -85,7 +106,7 @@ def _run(options: argparse.Namespace, monitor: Monitor) -> Collection:
         fmt="auto",
         may_fit=True,
         limits=backend.profile.limits,
-        journal=open_journal(settings),
+        journal=backend.journal,
         monitor=monitor,
     )
     request = Request(tuple(h.url for h in hosted), options.priority, options.variation)

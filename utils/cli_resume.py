@@ -52,7 +52,7 @@ def _collected(backend: Backend, task_id: str, timeout_s: float) -> Collection:
 def _written(outcome: Outcome, folder: Path, quiet: bool) -> dict[str, object]:
     path = None
     if outcome.picture is not None:
-        path = folder / f"{outcome.task_id.replace(':', '_')}-{outcome.index + 1}.png"  # Windows takes no colon
+        path = folder / picture_files.name_of(outcome)
         picture_files.save(outcome.picture, path)
         if not quiet:
             show(str(path))

@@ -123,14 +123,14 @@ def _found(options: argparse.Namespace, settings: Config, journal: Journal) -> i
 def _forget(options: argparse.Namespace, settings: Config, journal: Journal) -> int:
     submissions, answers = journal.submissions(), journal.answers()
     chosen: dict[Submission, None] = {}
-    pasted: list[tuple[str, str]] = []  # tasks that were submitted elsewhere, and fetched here
+    pasted: dict[tuple[str, str], None] = {}  # tasks that were submitted elsewhere, and fetched here
     for name in options.tasks:
         elsewhere = [(service, task_id) for service, task_id, _ in answers if task_id == name]
         if elsewhere and not any(submission.task_id == name for submission in submissions):
-            pasted += elsewhere
+            pasted |= dict.fromkeys(elsewhere)
         else:
             chosen[named(submissions, name)] = None
-    return _forgotten(options, settings, journal, list(chosen), pasted)
+    return _forgotten(options, settings, journal, list(chosen), list(pasted))
 
 
 def _prune(options: argparse.Namespace, settings: Config, journal: Journal) -> int:
@@ -149,13 +149,13 @@ def _forgotten(
     old: Sequence[Submission],
     pasted: Sequence[tuple[str, str]],
 ) -> int:
-    results = open_results(settings)
+    results, pictures = open_results(settings), 0
     for submission in old:
         journal.forget(submission)
+        pictures += results.forget(submission.service, submission.task_id) if submission.task_id else 0
     for service, task_id in pasted:
         journal.forget_answer(service, task_id)
-    tasks = [*((s.service, s.task_id) for s in old if s.task_id), *pasted]
-    pictures = sum(results.forget(service, task_id) for service, task_id in tasks)
+        pictures += results.forget(service, task_id)
     table = {"forgotten": [s.number for s in old], "elsewhere": [task for _, task in pasted], "pictures": pictures}
     return _done(
         options, table, f"{count(len(old) + len(pasted), 'task')} forgotten, {count(pictures, 'picture')} deleted."

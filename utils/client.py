@@ -29,7 +29,7 @@ CONNECT_TIMEOUT_S = 10.0
 TOTAL_S = 60.0  # for one call, from the first byte sent to the last received
 LATE_S = 240.0  # for which a thread still listens for the answer to a submission that nobody waits for any more
 MAX_REPLY_BYTES = 4_000_000
-SHORTEST_KEY = 12
+SHORTEST_KEY = 12  # a shorter one may be part of any word
 QUICK_WAIT_S = 0.3
 QUICK_RETRIES = 2  # for a blip; longer trouble is the business of tasks.watch, which hears Cancel
 
@@ -161,9 +161,11 @@ class Client:
     def _without_keys(self, reply: bytes) -> bytes:
         """Return a reply without the key pair, which some services echo: it would reach errors and the journal."""
         pair = (self._profile.app_key.reveal(), self._profile.app_secret.reveal())
-        for secret in (base64.b64encode(":".join(pair).encode()).decode(), *pair):
-            if len(secret) >= SHORTEST_KEY:  # a shorter one may be part of any word
-                reply = reply.replace(secret.encode(), b"[key]")
+        secrets = [s for s in (base64.b64encode(":".join(pair).encode()).decode(), *pair) if len(s) >= SHORTEST_KEY]
+        for secret in sorted(secrets, key=len, reverse=True):  # the longer first: one may begin with the other
+            for spelling in (secret, json.dumps(secret)[1:-1]):
+                for form in (spelling, spelling.replace("/", "\\/")):
+                    reply = reply.replace(form.encode(), b"[key]")
         return reply
 
     def _unknown(self, why: str) -> str:

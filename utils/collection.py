@@ -21,7 +21,7 @@ from .errors import (
     TaskFailedError,
     UnreachableError,
 )
-from .images import MAX_PIXELS, READABLE_FORMATS, Picture, decode
+from .images import MAX_PIXELS, READABLE_FORMATS, decode, inspect
 from .memory import Memory
 from .monitor import Monitor, count
 from .outcomes import Collection, Outcome
@@ -32,6 +32,7 @@ from .tasks import watch
 from .threads import map_bounded
 
 PARALLEL_DOWNLOADS = 4
+UNASSIGNED = 5000  # from here on the store numbers results of which it is not certain to which image they belong
 _GONE = (
     "Run again to ask once more, which costs nothing. To have it made anew, and pay for it, connect the report to a "
     "second Submit Cartoonize, or change 'variation', which buys all images anew."
@@ -90,10 +91,12 @@ class _Collector:
             self._memory.note(task)  # a complete task whose list is short may have the rest the next time
         if not task.images and expected is None:
             raise TaskFailedError(nothing_came(task))
-        kept = self._memory.pictures(task)
+        is_aligned = expected is None or len(task.images) == expected
+        kept = self._memory.pictures(task) if is_aligned else {}  # else an index does not say which picture it is
         if recalled is not None and len(kept) < sum(image.is_done for image in task.images):
             task = self._asked_again(task, kept)
-        return TaskResults(ref, self._outcomes(task, kept), expected, task, submission.links if submission else ())
+        outcomes = self._outcomes(task, kept, 0 if is_aligned else UNASSIGNED)
+        return TaskResults(ref, outcomes, expected, task, submission.links if submission else ())
 
     def _watched(self, task_id: str, timeout_s: float) -> Task:
         end = time.monotonic() + timeout_s
@@ -147,18 +150,19 @@ class _Collector:
         images = (gone if i.is_done and index not in kept else i for index, i in enumerate(task.images))
         return replace(task, images=tuple(images))
 
-    def _outcomes(self, task: Task, kept: Mapping[int, Kept]) -> list[Outcome]:
+    def _outcomes(self, task: Task, kept: Mapping[int, Kept], first: int) -> list[Outcome]:
+        """Return one outcome a result; what is fetched is kept under numbers from `first` on."""
         total = len(task.images)
         self._monitor.report(0, max(1, total), f"task {task.task_id}: fetching {count(total, 'picture')}")
 
         def outcome(index: int) -> Outcome:
-            result = self._outcome(task, index, kept.get(index))
+            result = self._outcome(task, index, kept.get(index), first + index)
             self._monitor.step(f"task {task.task_id}: picture {index + 1} of {total}")
             return result
 
         return map_bounded(outcome, range(total), workers=PARALLEL_DOWNLOADS, monitor=self._monitor)
 
-    def _outcome(self, task: Task, index: int, kept: Kept | None) -> Outcome:
+    def _outcome(self, task: Task, index: int, kept: Kept | None, number: int) -> Outcome:
         image = task.images[index]
         status = _status_words(image, task)
         failed = Outcome(task.task_id, index, status, image.reason, image.url or "", None)
@@ -166,27 +170,30 @@ class _Collector:
             ended = (TaskStatus.COMPLETE, TaskStatus.CLOSED)  # perhaps with a result, and paid for
             may_retry = image.status not in ended and task.status is not TaskStatus.CLOSED
             return replace(failed, reason=image.reason or f"no result ({status})", may_retry=may_retry)
+        is_fresh = kept is None
         try:
-            picture, kept = self._picture(task.task_id, index, image.url or "", kept)
+            kept = kept or self._fetched(task.task_id, number, image.url or "")
         except Cancelled:
             raise
         except CartoonizeError as error:
             return replace(failed, reason=f"finished, but not downloaded: {error} {go_on(task.task_id)}")
+        try:
+            picture = decode(kept.data, READABLE_FORMATS, MAX_PIXELS, f"result {index + 1}")
+        except InputError as error:
+            if is_fresh and not _is_too_large(kept.data):  # it arrived damaged, and may arrive whole the next time
+                self._memory.drop(kept)
+                return replace(failed, reason=f"finished, but not downloaded whole: {error} {go_on(task.task_id)}")
+            return replace(failed, reason=f"finished and kept, but not readable here: {error}", file=kept.file)
         return replace(failed, picture=picture, file=kept.file)
 
-    def _picture(self, task_id: str, index: int, url: str, kept: Kept | None) -> tuple[Picture, Kept]:
-        """Return a picture that is kept, or else fetched and kept; one that is fetched damaged is not kept."""
-        name = f"result {index + 1}"
-        if kept is not None:
-            return decode(kept.data, READABLE_FORMATS, MAX_PIXELS, name), kept
+    def _fetched(self, task_id: str, number: int, url: str) -> Kept:
         data, header = fetch_picture(url, self._policy, self._monitor)
-        kept = self._memory.keep(task_id, index, data, header)
-        try:
-            return decode(data, READABLE_FORMATS, MAX_PIXELS, name), kept
-        except InputError:
-            if header.width * header.height <= MAX_PIXELS:  # else it is whole, and only too large for this version
-                self._memory.drop(kept)
-            raise
+        return self._memory.keep(task_id, number, data, header)
+
+
+def _is_too_large(data: bytes) -> bool:
+    header = inspect(data, READABLE_FORMATS)
+    return header.width * header.height > MAX_PIXELS
 
 
 def _status_words(image: ImageResult, task: Task) -> str:

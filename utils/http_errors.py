@@ -91,7 +91,7 @@ def _said(reply: bytes) -> str:
 def _has_code(reply: bytes) -> bool:
     """Whether an error body is a refusal as the API document has it: a `code` other than 0."""
     code = _object(reply).get("code")
-    return isinstance(code, int) and code != 0
+    return isinstance(code, int) and not isinstance(code, bool) and code != 0
 
 
 def _object(reply: bytes) -> dict[str, object]:

@@ -14,11 +14,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from . import locks
 from .config import Profile
 from .contract import ImageResult, Task, TaskStatus
 from .database import Database
+from .errors import DeadlineError, InputError
 from .records import State, Submission
 from .redaction import redact, without_query
 from .work import Work
@@ -28,7 +30,12 @@ LOCKS = "locks"
 LOCK_TIMEOUT_S = 400.0  # longer than one submission takes, with all its attempts and waits
 _LINKS_KEPT_S = 60 * 24 * 3600.0  # longer than any link of a hosted picture lives
 _AMBIGUOUS = ""  # two pictures behind one link
-_SIGNATURE = re.compile(r"[?&](x-(amz|goog|oss)-signature|signature|sig)=", re.IGNORECASE)
+_SIGNATURE = re.compile(r"(x-(amz|goog|oss)-)?signature|sig", re.IGNORECASE)
+_SIGNING = re.compile(  # what S3, Google, OSS, CloudFront and Azure put beside a signature
+    r"x-(amz|goog|oss)-.*|signature|sig|expires|policy|key-pair-id|(aws|oss)accesskeyid|googleaccessid|"
+    r"s[eprtv]|spr|sk(oid|tid|t|e|s|v)",
+    re.IGNORECASE,
+)
 _COLUMNS = "number, key, profile, service, state, task_id, links, variation, created, updated, detail"
 MIGRATIONS = (
     """
@@ -91,18 +98,8 @@ class Journal:
         now = self._clock()
         links = json.dumps([without_query(link) for link in work.links])
         row = (
-            number,
-            work.key,
-            profile.name,
-            profile.task_address,
-            state.value,
-            task_id,
-            links,
-            variation,
-            now,
-            now,
-            "",
-        )
+            number, work.key, profile.name, profile.task_address, state.value, task_id, links, variation, now, now, "",
+        )  # fmt: skip
         cursor = db.execute(
             f"INSERT INTO submissions ({_COLUMNS}) VALUES ({', '.join('?' * len(row))})",  # noqa: S608  # our own words
             row,
@@ -149,12 +146,16 @@ class Journal:
     def forget(self, submission: Submission) -> None:
         """Remove a record and the answer to it: the same work counts as new then.
 
-        Raises DeadlineError for one that is being sent at this moment.
+        Raises InputError for one that is being sent at this moment.
         """
-        with locks.held(self._home / LOCKS, submission.key, timeout_s=0, sleep=time.sleep):
-            with self._database.transaction() as db:
-                db.execute("DELETE FROM submissions WHERE number = ?", (submission.number,))
-            self.forget_answer(submission.service, submission.task_id)
+        try:
+            with locks.held(self._home / LOCKS, submission.key, timeout_s=0, sleep=time.sleep):
+                with self._database.transaction() as db:
+                    db.execute("DELETE FROM submissions WHERE number = ?", (submission.number,))
+                self.forget_answer(submission.service, submission.task_id)
+        except DeadlineError as error:
+            msg = f"Submission {submission.number} is being sent at this moment: it is not forgotten. Try again later."
+            raise InputError(msg) from error
 
     # Answers
 
@@ -227,12 +228,15 @@ def _content(db: sqlite3.Connection, link: str) -> str:
 
 
 def _names(link: str) -> tuple[str, ...]:
-    """Return what a hosted link is known by: itself, and itself without its query if that is a signature.
+    """Return what a hosted link is known by: itself, and itself without what signs it, if anything does.
 
-    A query that is none may be all that tells one picture of a host from another.
+    The rest of a query stays: it may be all that tells one picture of a host from another.
     """
-    base = without_query(link)
-    return (link, base) if base != link and _SIGNATURE.search(link) else (link,)
+    query = parse_qsl(urlsplit(link).query, keep_blank_values=True)
+    if not any(_SIGNATURE.fullmatch(name) for name, _ in query):
+        return (link,)
+    rest = [(name, value) for name, value in query if not _SIGNING.fullmatch(name)]
+    return link, without_query(link) + (f"?{urlencode(rest)}" if rest else "")
 
 
 def _select(db: sqlite3.Connection, condition: str, *values: object) -> list[Submission]:

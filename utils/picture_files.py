@@ -7,8 +7,14 @@ from pathlib import Path
 
 from .errors import CartoonizeError, InputError
 from .images import MAX_PIXELS, READABLE_FORMATS, Picture, decode, encode_jpeg, encode_png
+from .outcomes import Outcome
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+def name_of(outcome: Outcome) -> str:
+    """Return the file name of a result whose photo is not known; Windows takes no colon."""
+    return f"{outcome.task_id.replace(':', '_')}-{outcome.index + 1}.png"
 
 
 def prepared(folder: Path) -> Path:

@@ -60,8 +60,13 @@ class Submission:
 
     @property
     def name(self) -> str:
-        """What error texts call it: a number that no other journal has."""
-        return f"{self.number}-{self.key[:6]}"
+        """What error texts call it."""
+        return name_of(self.number, self.key)
+
+
+def name_of(number: int, key: str) -> str:
+    """Return what a submission is called where it may be looked up in a wrong journal, which has other keys."""
+    return f"{number}-{key[:6]}"
 
 
 def named(submissions: Sequence[Submission], name: str) -> Submission:

@@ -10,7 +10,7 @@ from datetime import datetime
 from .backend import Backend
 from .errors import Cancelled, CartoonizeError, ConfigurationError, OutcomeUnknownError, UnreachableError
 from .monitor import Monitor, count
-from .records import State, Submission, Verdict, verdict
+from .records import State, Submission, Verdict, name_of, verdict
 from .work import Work
 
 RETRY_WAITS_S = (1.0, 2.0, 4.0)  # between attempts of which nothing was accepted
@@ -82,7 +82,7 @@ class Sender:
                 return self._sent_once(work, number)
             except OutcomeUnknownError as error:
                 self._note_end(number, State.UNKNOWN, error)
-                error.amend("", f"\n{self._how_to_go_on(f'{number}-{work.key[:6]}')}")
+                error.amend("", f"\n{self._how_to_go_on(name_of(number, work.key))}")
                 raise
             except CartoonizeError as error:
                 self._note_end(number, State.REFUSED, error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,8 +55,17 @@ def work_key(contents: Sequence[str], order: Order) -> str:
     A digest, so that neither the account nor a signed link can be read from it. Not the priority: the same images at
     another priority are the same work.
     """
-    parts = [order.service, order.account, list(contents), order.variation, list(order.after)]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    return list(_keys_of_beginnings(contents, order))[-1]
+
+
+def _keys_of_beginnings(contents: Sequence[str], order: Order) -> Iterator[str]:
+    """Yield the key of no image, of the first alone, of the first two, and so on."""
+    parts = [order.service, order.account, order.variation, list(order.after)]
+    digest = hashlib.sha256(json.dumps(parts).encode())
+    yield digest.hexdigest()
+    for content in contents:
+        digest.update(f"\n{json.dumps(content)}".encode())
+        yield digest.hexdigest()
 
 
 def split_work(
@@ -93,9 +102,10 @@ def candidate_keys(contents: Sequence[str], order: Order, most: int) -> dict[tup
     """
     longest = max(LONGEST_TASK, most)
     return {
-        (start, length): work_key(contents[start : start + length], order)
+        (start, length): key
         for start in range(len(contents))
-        for length in range(1, min(longest, len(contents) - start) + 1)
+        for length, key in enumerate(_keys_of_beginnings(contents[start : start + longest], order))
+        if length
     }
 
 
