@@ -16,6 +16,15 @@ from stand_in_host import StandInHost
 pack.load()
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures that tests have left as the property "counts", whichever process they ran in."""
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            for name, figures in report.user_properties:
+                if name == "counts" and report.when == "call":
+                    terminalreporter.write_line(f"\n{report.nodeid}\n{figures}")
+
+
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No configuration of the person who runs the tests reaches them."""
