@@ -12,6 +12,7 @@ fitting    into a service's limits   batches      pictures -> one batch
 work       what work is, its key     references   a task as a line of text
 submission links -> tasks            sending      one work -> its task, paid for once
 journal    what was sent, answered   records      its records and what they allow (pure)
+rows       rows <-> records (pure)   links        what a hosted link is known by (pure)
 database   a SQLite file, shared     locks        one sender at a time
 collection tasks -> outcomes         alignment    which result is whose (pure)
 pictures   fetching a result         results      finished pictures, kept as bytes

@@ -7,22 +7,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from . import locks
 from .config import Profile
-from .contract import ImageResult, Task, TaskStatus
+from .contract import Task
 from .database import Database
 from .errors import DeadlineError, InputError
+from .links import names_of
 from .records import State, Submission
 from .redaction import redact, without_query
+from .rows import answer_text, submission_of, task_of
 from .work import Work
 
 FILE = "journal.sqlite3"
@@ -30,12 +29,6 @@ LOCKS = "locks"
 LOCK_TIMEOUT_S = 400.0  # longer than one submission takes, with all its attempts and waits
 _LINKS_KEPT_S = 60 * 24 * 3600.0  # longer than any link of a hosted picture lives
 _AMBIGUOUS = ""  # two pictures behind one link
-_SIGNATURE = re.compile(r"(x-(amz|goog|oss)-)?signature|sig", re.IGNORECASE)
-_SIGNING = re.compile(  # what S3, Google, OSS, CloudFront and Azure put beside a signature
-    r"x-(amz|goog|oss)-.*|signature|sig|expires|policy|key-pair-id|(aws|oss)accesskeyid|googleaccessid|"
-    r"s[eprtv]|spr|sk(oid|tid|t|e|s|v)",
-    re.IGNORECASE,
-)
 _COLUMNS = "number, key, profile, service, state, task_id, links, variation, created, updated, detail"
 MIGRATIONS = (
     """
@@ -161,18 +154,10 @@ class Journal:
 
     def remember(self, service: str, task: Task, state: State) -> None:
         """Keep the final answer about a task, and what it makes of its submission; links without their query."""
-        answer = {
-            "status": task.status_code,
-            "message": redact(task.message),
-            "images": [
-                {"url": image.url and without_query(image.url), "status": image.status, "reason": redact(image.reason)}
-                for image in task.images
-            ],
-        }
         with self._database.transaction() as db:
             db.execute(
                 "INSERT OR REPLACE INTO answers (service, task_id, answer, noted) VALUES (?, ?, ?, ?)",
-                (service, task.task_id, json.dumps(answer), self._clock()),
+                (service, task.task_id, answer_text(task), self._clock()),
             )
             db.execute(
                 "UPDATE submissions SET state = ?, updated = ? WHERE task_id = ? AND service = ?",
@@ -185,7 +170,7 @@ class Journal:
             row = db.execute(
                 "SELECT answer FROM answers WHERE service = ? AND task_id = ?", (service, task_id)
             ).fetchone()
-            return None if row is None else _task(task_id, row[0])
+            return None if row is None else task_of(task_id, row[0])
 
     def answers(self) -> list[tuple[str, str, float]]:
         """Return service, task id and time of every final answer."""
@@ -205,7 +190,7 @@ class Journal:
         with self._database.transaction() as db:
             db.execute("DELETE FROM links WHERE noted < ?", (now - _LINKS_KEPT_S,))
             for link, content in contents.items():
-                for name in _names(link):
+                for name in names_of(link):
                     db.execute(
                         "INSERT INTO links (link, content, noted) VALUES (?, ?, ?) ON CONFLICT (link) DO UPDATE "
                         "SET noted = excluded.noted, content = CASE WHEN content = excluded.content THEN content "
@@ -220,63 +205,16 @@ class Journal:
 
 
 def _content(db: sqlite3.Connection, link: str) -> str:
-    for name in _names(link):
+    for name in names_of(link):
         row = db.execute("SELECT content FROM links WHERE link = ?", (_digest(name),)).fetchone()
         if row is not None:
             return str(row[0])
     return ""
 
 
-def _names(link: str) -> tuple[str, ...]:
-    """Return what a hosted link is known by: itself, and itself without what signs it, if anything does.
-
-    The rest of a query stays: it may be all that tells one picture of a host from another.
-    """
-    query = parse_qsl(urlsplit(link).query, keep_blank_values=True)
-    if not any(_SIGNATURE.fullmatch(name) for name, _ in query):
-        return (link,)
-    rest = [(name, value) for name, value in query if not _SIGNING.fullmatch(name)]
-    return link, without_query(link) + (f"?{urlencode(rest)}" if rest else "")
-
-
 def _select(db: sqlite3.Connection, condition: str, *values: object) -> list[Submission]:
     rows = db.execute(f"SELECT {_COLUMNS} FROM submissions WHERE {condition}", values)  # noqa: S608  # our own words
-    return [_submission(row) for row in rows]
-
-
-def _submission(row: Sequence[Any]) -> Submission:
-    number, key, profile, service, state, task_id, links, variation, created, updated, detail = row
-    with _readable(f"record {number}"):
-        return Submission(
-            number, key, profile, service, State(state), task_id, tuple(json.loads(links)), variation, created, updated,
-            detail,
-        )  # fmt: skip
-
-
-def _task(task_id: str, answer: str) -> Task:
-    with _readable(f"the answer about task {task_id}"):
-        table = json.loads(answer)
-        return Task(
-            task_id=task_id,
-            status=TaskStatus.of(table["status"]),
-            status_code=table["status"],
-            wait_time_s=None,
-            images=tuple(
-                ImageResult(i["url"], None if i["status"] is None else TaskStatus(i["status"]), i["reason"])
-                for i in table["images"]
-            ),
-            message=table["message"],
-        )
-
-
-@contextmanager
-def _readable(what: str) -> Iterator[None]:
-    """Turn damage that SQLite does not see, inside a value, into the error of damage that it sees."""
-    try:
-        yield
-    except (ValueError, KeyError, TypeError) as error:
-        msg = f"{what} cannot be read"
-        raise sqlite3.DatabaseError(msg) from error
+    return [submission_of(row) for row in rows]
 
 
 def _digest(text: str) -> str:
