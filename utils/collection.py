@@ -34,8 +34,8 @@ from .threads import map_bounded
 PARALLEL_DOWNLOADS = 4
 UNASSIGNED = 5000  # from here on the store numbers results of which it is not certain to which image they belong
 _GONE = (
-    "Run again to ask once more, which costs nothing. To have it made anew, and pay for it, connect the report to a "
-    "second Submit Cartoonize, or change 'variation', which buys all images anew."
+    "Run again to ask once more, which costs nothing. To have it made anew, and pay for it, submit that image alone "
+    "with another 'variation' (with the others, another 'variation' buys them all anew)."
 )
 
 
