@@ -251,12 +251,12 @@ def test_the_embedded_service_costs_nothing_and_is_asked_again(host: StandInHost
     """No account, no bill: a submission that a crash left in the middle needs no decision of a newcomer."""
     from cartoonize_pack.utils import config
     from cartoonize_pack.utils.backend import connect
-    from cartoonize_pack.utils.work import Order, split_work
+    from cartoonize_pack.utils.work import Order, candidate_keys, split_work
 
     backend = connect(config.load(), "local")
     urls = execute(IMAGE_TO_URL, images=batch(), host="local")[0]
     contents = backend.journal.contents_of([urls])
-    (work,) = split_work([urls], contents, [1], 20, Order("local/anime", "", 0))
+    (work,) = split_work([urls], [1], candidate_keys(contents, Order("local/anime", "", 0), 20), 20)
     number = backend.journal.begin(work, backend.profile, 0)  # and then the process died
     assert execute(POLL, task_id=submit(urls))[0].shape == (1, 260, 300, 3)
     (record,) = backend.journal.submissions()

@@ -149,7 +149,7 @@ def test_work_is_cut_in_order_into_tasks_that_are_full_but_for_the_last(
     """No image is lost, doubled or moved; links, places and contents stay together."""
     links = [f"https://pictures.example/{i}.png" for i in range(images)]
     contents = [f"content {i}" for i in range(images)]
-    works = split_work(links, contents, range(1, images + 1), most, ORDER)
+    works = split_work(links, range(1, images + 1), candidate_keys(contents, ORDER, most), most)
     assert [len(work.links) for work in works] == sizes
     assert [link for work in works for link in work.links] == links
     assert [place for work in works for place in work.places] == list(range(1, images + 1))
@@ -162,7 +162,7 @@ def cut(contents: Sequence[str], most: int, known: Sequence[Sequence[str]] = ())
     """The tasks of these images, given the images of the tasks that are known."""
     links = [f"https://pictures.example/{i}.png" for i in range(len(contents))]
     keys = {work_key(run, ORDER) for run in known}
-    return split_work(links, contents, range(1, len(contents) + 1), most, ORDER, keys)
+    return split_work(links, range(1, len(contents) + 1), candidate_keys(contents, ORDER, most), most, keys)
 
 
 def runs(works: Sequence[Work]) -> list[tuple[int, int]]:
@@ -262,8 +262,8 @@ def test_what_is_not_known_changes_nothing(most: int) -> None:
     contents = [f"content {i}" for i in range(45)]
     other = {work_key(contents[:most], replace(ORDER, variation=1)), work_key(["x"], ORDER)}
     places = range(1, 46)
-    plain = split_work(contents, contents, places, most, ORDER)
-    assert split_work(contents, contents, places, most, ORDER, other) == plain
+    plain = split_work(contents, places, candidate_keys(contents, ORDER, most), most)
+    assert split_work(contents, places, candidate_keys(contents, ORDER, most), most, other) == plain
     assert [len(work.links) for work in plain][:-1] == [most] * (len(plain) - 1)
 
 
@@ -290,15 +290,15 @@ def test_every_run_of_images_that_may_have_been_a_task_has_its_key(images: int, 
 def test_new_links_to_the_same_pictures_are_the_same_work() -> None:
     """A key follows the contents, not the links, nor the numbers of the images."""
     contents = ["a", "b", "c"]
-    old = split_work(["x1", "x2", "x3"], contents, [1, 2, 3], 2, ORDER)
-    new = split_work(["y1", "y2", "y3"], contents, [4, 7, 9], 2, ORDER)
+    old = split_work(["x1", "x2", "x3"], [1, 2, 3], candidate_keys(contents, ORDER, 2), 2)
+    new = split_work(["y1", "y2", "y3"], [4, 7, 9], candidate_keys(contents, ORDER, 2), 2)
     assert [work.key for work in old] == [work.key for work in new]
     assert old[0].key != old[1].key
 
 
 def test_work_says_its_images() -> None:
     """As errors and progress name it."""
-    (work,) = split_work(["x", "y"], ["a", "b"], [3, 7], 20, ORDER)
+    (work,) = split_work(["x", "y"], [3, 7], candidate_keys(["a", "b"], ORDER, 20), 20)
     assert work.words == "images 3 and 7"
 
 

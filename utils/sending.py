@@ -146,7 +146,7 @@ def retry_wait_s(error: CartoonizeError, attempt: int) -> float | None:
     """Return how long to wait before a submission is tried again (`attempt` counts from 0), None if it is not.
 
     Only where certainly nothing was accepted and that may change by itself: no connection (DNS, refused, TLS), 429
-    with Retry-After, 503 with a word of the gateway.
+    with Retry-After, 503 with Retry-After or the API's own refusal code.
     """
     if not isinstance(error, UnreachableError) or attempt >= len(RETRY_WAITS_S):
         return None

@@ -12,7 +12,7 @@ from .backend import Backend
 from .config import Profile
 from .errors import CartoonizeError, InputError, OutcomeUnknownError
 from .monitor import Monitor, count
-from .records import State, Verdict, verdict
+from .records import State, Submission, Verdict, verdict
 from .references import TaskRef
 from .report import Retry
 from .retry import checked_retry
@@ -44,10 +44,13 @@ def submit(backend: Backend, request: Request, monitor: Monitor) -> list[TaskRef
     retry = None
     if request.report:
         retry = checked_retry(backend.journal, backend.profile.name, request.report, request.links)
-    works = _works(backend, request, retry)
+    works, records = _works(backend, request, retry)
     is_alone = len(works) == 1 and retry is None
     sender = Sender(backend, request.priority, request.variation, monitor, is_alone=is_alone)
-    verdicts = _verdicts(backend, works, sender)
+    for work in works:
+        if (record := records[work.key]) is not None and record.state is State.UNKNOWN:
+            sender.check_known(record)  # nothing of the request is sent then; one that is being sent may be learned yet
+    verdicts = {work.key: verdict(records[work.key], is_free=backend.profile.is_local) for work in works}
     to_send = [work for work in {work.key: work for work in works}.values() if verdicts[work.key] is Verdict.SEND]
     _check_spending(backend.profile, _images(to_send))
     with backend.client() as client:  # all of it, before the first of it is sent
@@ -64,8 +67,8 @@ def submit(backend: Backend, request: Request, monitor: Monitor) -> list[TaskRef
     return [*kept, *(TaskRef(fate.task_id, fate.work.places if retry else ()) for fate in fates)]
 
 
-def _works(backend: Backend, request: Request, retry: Retry | None) -> list[Work]:
-    """Return the request as tasks, those that the journal knows in one piece."""
+def _works(backend: Backend, request: Request, retry: Retry | None) -> tuple[list[Work], dict[str, Submission | None]]:
+    """Return the request as tasks, those that the journal knows in one piece, and the latest record of each key."""
     profile, links, journal = backend.profile, request.links, backend.journal
     if not links:
         msg = "There are no links: connect Image to URL, or paste links, one per line. Nothing was sent."
@@ -76,28 +79,11 @@ def _works(backend: Backend, request: Request, retry: Retry | None) -> list[Work
         places, after = retry.failed, tuple(map(str, retry.tasks))
     chosen = [links[place - 1] for place in places]
     account = "" if profile.is_local else profile.app_key.reveal()  # the embedded service's is a new one each time
-    order = Order(profile.create_address, account, request.variation, after)
-    contents, most = journal.contents_of(chosen), profile.limits.max_images
-    keys = list(candidate_keys(contents, order, most).values())
-    known = {
-        key
-        for key, record in zip(keys, journal.latest(keys), strict=True)
-        if verdict(record, is_free=profile.is_local) is not Verdict.SEND
-    }
-    return split_work(chosen, contents, places, most, order, known)
-
-
-def _verdicts(backend: Backend, works: Sequence[Work], sender: Sender) -> dict[str, Verdict]:
-    """Return what may be done about each work, by its key; raises OutcomeUnknownError for one of unknown outcome.
-
-    Nothing of the request is sent then. One that is being sent may be learned yet: whoever takes its lock decides.
-    """
-    keys = [work.key for work in works]
-    records = dict(zip(keys, backend.journal.latest(keys), strict=True))
-    for record in records.values():
-        if record is not None and record.state is State.UNKNOWN:
-            sender.check_known(record)
-    return {key: verdict(record, is_free=backend.profile.is_local) for key, record in records.items()}
+    order, most = Order(profile.create_address, account, request.variation, after), profile.limits.max_images
+    keys = candidate_keys(journal.contents_of(chosen), order, most)
+    records = dict(zip(keys.values(), journal.latest(list(keys.values())), strict=True))
+    known = {key for key, record in records.items() if verdict(record, is_free=profile.is_local) is not Verdict.SEND}
+    return split_work(chosen, places, keys, most, known), records
 
 
 def _check_spending(profile: Profile, images: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,18 +70,16 @@ def _keys_of_beginnings(contents: Sequence[str], order: Order) -> Iterator[str]:
 
 def split_work(
     links: Sequence[str],
-    contents: Sequence[str],
     places: Sequence[int],
+    keys: Mapping[tuple[int, int], str],
     most: int,
-    order: Order,
     known: Container[str] = (),
 ) -> list[Work]:
-    """Return the work as tasks of at most `most` images, in order.
+    """Return the work as tasks of at most `most` images, in order; `keys` are those of `candidate_keys`.
 
     Images that are the work of a task with a known key stay together, so that a batch that grew, or another limit,
     does not make new work of what was paid for.
     """
-    keys = candidate_keys(contents, order, most)
     found = {
         start: length for (start, length), key in sorted(keys.items()) if key in known
     }  # the longest of each start
@@ -89,8 +87,7 @@ def split_work(
     while start < len(links):
         ends = (end for end in range(start + 1, min(start + most, len(links))) if end in found)
         end = start + found[start] if start in found else next(ends, min(start + most, len(links)))
-        key = keys.get((start, end - start)) or work_key(contents[start:end], order)
-        works.append(Work(tuple(links[start:end]), tuple(places[start:end]), key))
+        works.append(Work(tuple(links[start:end]), tuple(places[start:end]), keys[start, end - start]))
         start = end
     return works
 
