@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from cartoonize_pack.utils.contract import Limits
 from cartoonize_pack.utils.errors import InputError
-from cartoonize_pack.utils.fitting import encode, fit, limit_problem
+from cartoonize_pack.utils.fitting import check_limits, encode, fit, limit_problem
 from cartoonize_pack.utils.images import (
     READABLE_FORMATS,
     Header,
@@ -49,11 +51,48 @@ def ramp(width: int = 48, height: int = 40) -> NDArray[np.uint8]:
     return np.stack([x, y, (x + y) / 2], axis=2).astype(np.uint8)
 
 
+def with_alpha(picture: Picture) -> Picture:
+    """The same colours, left half transparent."""
+    alpha = np.full((picture.height, picture.width), 255, np.uint8)
+    alpha[:, : picture.width // 2] = 0
+    return Picture(picture.rgb, alpha)
+
+
 def saved(image: Image.Image, fmt: str, **options: object) -> bytes:
     """The bytes of a file that another program wrote."""
     stream = io.BytesIO()
     image.save(stream, fmt, **options)
     return stream.getvalue()
+
+
+def png_chunks(data: bytes) -> list[tuple[bytes, bytes]]:
+    """Kind and body of every chunk of a PNG, whose checksums must be right and behind which nothing may stand."""
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    chunks, at = [], 8
+    while at < len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        body, checksum = data[at + 8 : at + 8 + length], data[at + 8 + length : at + 12 + length]
+        assert checksum == struct.pack(">I", zlib.crc32(kind + body))
+        chunks.append((kind, body))
+        at += length + 12
+    return chunks
+
+
+def jpeg_segments(data: bytes) -> list[tuple[int, bytes]]:
+    """Marker and body of every segment of a JPEG; the last must be its end, and nothing may stand behind it."""
+    assert data[:2] == b"\xff\xd8"
+    segments, at = [], 2
+    while data[at : at + 2] != b"\xff\xd9":
+        mark, marker, length = struct.unpack_from(">BBH", data, at)
+        assert mark == 0xFF
+        segments.append((marker, data[at + 4 : at + 2 + length]))
+        at += length + 2
+        if marker == 0xDA:  # the pixels: up to the next marker that is neither a stuffed byte nor a restart
+            pixels = re.compile(rb"(?:[^\xff]|\xff[\x00\xd0-\xd7])*", re.DOTALL).match(data, at)
+            assert pixels is not None
+            at = pixels.end()
+    assert len(data) == at + 2
+    return segments
 
 
 # Floats -> picture
@@ -93,6 +132,58 @@ def test_floats_are_rounded_to_the_nearest_pixel_value_and_clipped(value: float,
 def test_a_half_step_goes_to_one_of_its_two_neighbours() -> None:
     """0.5/255 is 0 or 1, and never anything else."""
     assert from_float(np.full((1, 1, 3), 0.5 / 255)).rgb.max() in (0, 1)
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize(
+    "shape",
+    [(1, 1, 3), (3, 5, 1), (7, 13, 4), (97, 331, 3), (129, 257, 4), (333, 197, 1), (2, 65_537, 1), (65_537, 1, 1)],
+    ids=str,
+)
+def test_floats_are_converted_as_one_formula_says(kind: type[np.floating], shape: tuple[int, int, int]) -> None:
+    """Whatever the work is cut into: less than a strip, several, and rows that are longer than one; no value is lost.
+
+    Whole steps, half steps and their neighbours are among the values, and so is what lies outside 0..1.
+    """
+    steps = np.arange(-40, 600) / 510  # whole and half steps of 1/255, with both ends passed
+    values = np.random.default_rng(7).uniform(-0.6, 1.6, shape)
+    places = np.random.default_rng(8).permutation(values.size)[: values.size // 2]
+    values.ravel()[places] = np.resize(steps, len(places))
+    values = values.astype(kind)
+    values.ravel()[places[::3]] = np.nextafter(values.ravel()[places[::3]], kind(1))
+    before = values.copy()
+    found = from_float(values)
+    expected = np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
+    assert np.array_equal(found.rgb, np.broadcast_to(expected[..., :3], (*shape[:2], 3)))
+    if shape[2] == 4:
+        assert found.alpha is not None
+        assert np.array_equal(found.alpha, expected[..., 3])
+    assert np.array_equal(values, before), "other nodes still need their tensor"
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda a: a[::2, ::-3],
+        lambda a: a.swapaxes(0, 1),
+        lambda a: a[..., ::-1],
+        lambda a: a[:, :1],
+        lambda a: np.broadcast_to(a[:1], a.shape),
+    ],
+    ids=["every other", "turned", "BGR", "one column", "one row for all"],
+)
+def test_floats_may_lie_in_memory_in_any_order(view: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> None:
+    """Nodes hand on views; each value still arrives at its own place."""
+    values = view(np.random.default_rng(7).uniform(0, 1, (300, 301, 3)).astype(np.float32))
+    assert np.array_equal(from_float(values).rgb, np.rint(values * 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_the_largest_floats_are_clipped_without_a_warning(kind: type[np.floating]) -> None:
+    """They are finite, so they are white or black; 300 times 255 is more than a float16 holds."""
+    most = np.finfo(kind).max
+    values = np.array([most, -most, 300, -300], kind).reshape(1, 4, 1)
+    assert from_float(values).rgb[0, :, 0].tolist() == [255, 0, 255, 0]
 
 
 def test_grey_becomes_three_equal_channels() -> None:
@@ -155,6 +246,15 @@ def test_values_that_are_not_numbers_are_refused_naming_the_picture_and_how_many
         from_float(values, "image 3")
 
 
+@pytest.mark.parametrize("rows", [[0], [399], [200], [0, 200, 399]], ids=str)
+def test_values_that_are_not_numbers_are_found_in_every_part_of_a_large_picture(rows: list[int]) -> None:
+    """The last row counts as the first, and all of them are counted."""
+    values = np.zeros((400, 301, 3), np.float16)
+    values[rows, 7, 2] = np.nan
+    with pytest.raises(InputError, match=rf"image 3 holds {len(rows)} values"):
+        from_float(values, "image 3")
+
+
 # Round trips
 
 
@@ -168,6 +268,32 @@ def test_png_brings_back_every_pixel_and_the_transparency(alpha: bool) -> None:
         assert back.alpha is None
     else:
         assert np.array_equal(back.alpha, picture.alpha)
+
+
+@pytest.mark.parametrize("alpha", [False, True], ids=["opaque", "transparent"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: plain(1, 1),
+        lambda: noise(1, 300),
+        lambda: noise(300, 1),
+        lambda: plain(301, 299),
+        lambda: Picture(ramp(301, 299)),
+        lambda: Picture(np.zeros((40, 40, 3), np.uint8)),
+        lambda: Picture(np.full((40, 40, 3), 255, np.uint8)),
+        lambda: Picture(np.indices((256, 256, 1))[[0, 1, 1], ..., 0].transpose(1, 2, 0).astype(np.uint8)),
+    ],
+    ids=["one pixel", "column", "row", "plain", "ramp", "black", "white", "every step"],
+)
+def test_png_is_lossless_for_every_kind_of_picture(make: Callable[[], Picture], alpha: bool) -> None:
+    """As another program reads it: plain, smooth, noisy, of one row or column."""
+    picture = with_alpha(make()) if alpha else make()
+    with Image.open(io.BytesIO(encode_png(picture))) as image:
+        assert (image.format, image.mode) == ("PNG", "RGBA" if alpha else "RGB")
+        pixels = np.asarray(image)
+    assert np.array_equal(pixels[..., :3], picture.rgb)
+    if picture.alpha is not None:
+        assert np.array_equal(pixels[..., 3], picture.alpha)
 
 
 def test_jpeg_brings_back_nearly_the_same_colours() -> None:
@@ -184,6 +310,22 @@ def test_jpeg_keeps_fine_colour() -> None:
     stripes[:, ::2, 0] = stripes[:, 1::2, 2] = 255
     back = decode(encode_jpeg(Picture(stripes)), INPUTS, ENOUGH)
     assert np.abs(back.rgb.astype(int) - stripes).mean() < 12
+
+
+@pytest.mark.parametrize("alpha", [False, True], ids=["opaque", "transparent"])
+def test_jpeg_is_of_quality_95_and_has_as_many_pixels_of_colour_as_of_light(alpha: bool) -> None:
+    """Read from the file itself: three components sampled 1x1, and the tables of a file saved at 95."""
+    data = encode_jpeg(noise(40, 24, alpha=alpha))
+    ((_, frame),) = [(marker, body) for marker, body in jpeg_segments(data) if marker in (0xC0, 0xC1, 0xC2)]
+    bits, height, width, components = struct.unpack_from(">BHHB", frame)
+    assert (bits, height, width, components) == (8, 24, 40, 3)
+    assert [frame[at] for at in (7, 10, 13)] == [0x11] * 3
+    tables = {q: Image.open(io.BytesIO(saved(Image.new("RGB", (8, 8)), "JPEG", quality=q))) for q in (94, 95, 96)}
+    found = Image.open(io.BytesIO(data))
+    assert found.quantization == tables[95].quantization
+    assert found.quantization not in (tables[94].quantization, tables[96].quantization)
+    assert found.quantization[0][:8] == [2, 1, 1, 2, 2, 4, 5, 6]  # a tenth of the first row of the standard's table
+    assert found.layers == 3
 
 
 def test_jpeg_shows_a_transparent_picture_on_white() -> None:
@@ -526,14 +668,46 @@ def test_a_fitted_picture_is_always_inside_the_limits_and_says_what_was_done(wid
     assert f"{fitted.width}x{fitted.height}" in words
     assert fitted.rgb.dtype == np.uint8
     assert fitted.rgb.shape == (fitted.height, fitted.width, 3)
-    assert ("padding" in words) == (max(width, height) > 4 * min(width, height))
+    assert ("padded" in words) == (max(width, height) > 4 * min(width, height))
+
+
+@pytest.mark.parametrize(
+    ("width", "height"),
+    [(1, 1), (1, 5), (20, 20), (25, 30), (100, 90), (3, 6000), (6000, 3), (30, 6000), (256, 256), (250, 1100)]
+    + [(300, 4000), (1249, 4999), (4999, 1249), (5100, 1400), (1400, 5100)],
+)
+def test_the_words_say_by_how_much_a_picture_was_scaled(width: int, height: int) -> None:
+    """In plain percent, as the longer side shows it, which is never padded; no percent means nothing was scaled."""
+    fitted, words = fit(plain(width, height), LIMITS)
+    said = re.search(r"\(scaled to ([0-9.]+) %( and padded)?\)$", words)
+    percent = float(said[1]) if said else 100.0
+    assert "scaled" not in words or said, words
+    assert percent == pytest.approx(100 * max(fitted.width, fitted.height) / max(width, height), rel=0.01), words
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "words"),
+    [
+        (5200, 3000, "5200x3000 -> 4999x2884 (scaled to 96.1 %)"),
+        (100, 100, "100x100 -> 257x257 (scaled to 257 %)"),
+        (250, 300, "250x300 -> 257x308 (scaled to 103 %)"),
+        (2500, 500, "2500x500 -> 2500x625 (padded)"),
+        (500, 2500, "500x2500 -> 625x2500 (padded)"),
+        (6000, 400, "6000x400 -> 4999x1250 (scaled to 83.3 % and padded)"),
+        (100, 1000, "100x1000 -> 257x1028 (scaled to 103 % and padded)"),
+        (300, 260, ""),
+    ],
+)
+def test_what_was_done_to_fit_is_said_in_these_words(width: int, height: int, words: str) -> None:
+    """Both sizes, by how much, and whether borders were added; nothing if nothing was done."""
+    assert fit(plain(width, height), LIMITS)[1] == words
 
 
 def test_the_largest_square_fits_without_padding() -> None:
     """5000x5000 is one pixel too much."""
     fitted, words = fit(Picture(np.zeros((5000, 5000, 3), np.uint8)), LIMITS)
     assert (fitted.width, fitted.height) == (4999, 4999)
-    assert words == "5000x5000 -> 4999x4999"
+    assert re.fullmatch(r"5000x5000 -> 4999x4999 \(scaled to (100|99\.9|99\.98) %\)", words)
 
 
 def test_every_size_fits_into_small_limits_too() -> None:
@@ -571,7 +745,7 @@ def test_padding_repeats_the_border_on_both_sides_of_the_centre() -> None:
     rgb[:10], rgb[10:] = 40, 200
     fitted, words = fit(Picture(rgb), Limits(min_side=16))
     assert (fitted.width, fitted.height) == (200, 50)
-    assert words == "200x20 -> 200x50 with padding"
+    assert words == "200x20 -> 200x50 (padded)"
     assert set(fitted.rgb[:25].ravel()) == {40}
     assert set(fitted.rgb[25:].ravel()) == {200}
     tall, _ = fit(Picture(rgb.swapaxes(0, 1)), Limits(min_side=16))
@@ -618,7 +792,7 @@ def test_a_picture_resized_to_its_own_size_is_itself() -> None:
 )
 @pytest.mark.parametrize("may_fit", [True, False])
 def test_encoding_writes_the_format_that_was_asked_for(fmt: str, media_type: str, stored: str, may_fit: bool) -> None:
-    """ "auto" is PNG while that is small enough; a picture inside the limits is not changed."""
+    """ "auto" is PNG for pictures of this size; a picture inside the limits is not changed, and no words are made."""
     found = encode(noise(300, 260), fmt, LIMITS, may_fit=may_fit)
     assert found.media_type == media_type
     assert inspect(found.data, INPUTS) == Header(stored, 300, 260)
@@ -633,18 +807,90 @@ def test_png_is_exact_and_keeps_transparency_through_encode() -> None:
     assert np.array_equal(back.alpha, picture.alpha)
 
 
-def test_auto_takes_jpeg_where_png_has_too_many_bytes() -> None:
-    """The size in pixels is worth more than the last bit, so nothing is scaled."""
-    picture = Picture(np.clip(ramp(300, 260).astype(int) + noise(300, 260).rgb // 8, 0, 255).astype(np.uint8))
+@pytest.mark.parametrize("alpha", [False, True], ids=["opaque", "transparent"])
+def test_auto_takes_jpeg_where_png_has_too_many_bytes(alpha: bool) -> None:
+    """The size in pixels is worth more than the last bit, so nothing is scaled; the words say what is different."""
+    colours = ramp(600, 520).astype(int) + noise(600, 520).rgb // 8
+    picture = Picture(np.clip(colours, 0, 255).astype(np.uint8), noise(600, 520, alpha=True).alpha if alpha else None)
     png, jpeg = len(encode_png(picture)), len(encode_jpeg(picture))
     assert jpeg < png
     limits = Limits(max_bytes=png - 1)
+    white = " on white" if alpha else ""
     for may_fit in (True, False):
         found = encode(picture, "auto", limits, may_fit=may_fit)
         assert found.media_type == "image/jpeg"
-        assert (found.width, found.height, found.changes) == (300, 260, "")
-    exactly = Limits(max_bytes=png)
-    assert encode(picture, "auto", exactly, may_fit=False).media_type == "image/png"
+        assert found.data == encode_jpeg(picture)
+        assert (found.width, found.height) == (600, 520)
+        assert found.changes == f"as JPEG{white}, because a PNG would be {png / 1e6:.1f} MB"
+    exactly = encode(picture, "auto", Limits(max_bytes=png), may_fit=False)
+    assert (exactly.media_type, exactly.data, exactly.changes) == ("image/png", encode_png(picture), "")
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "fmt", "alpha", "stored", "changes"),
+    [
+        (2048, 2048, "auto", False, "PNG", ""),
+        (1024, 4096, "auto", False, "PNG", ""),
+        (2049, 2047, "auto", False, "PNG", ""),
+        (2048, 2049, "auto", False, "JPEG", "as JPEG, for its 4.2 megapixels"),
+        (4096, 1025, "auto", False, "JPEG", "as JPEG, for its 4.2 megapixels"),
+        (2500, 1880, "auto", False, "JPEG", "as JPEG, for its 4.7 megapixels"),
+        (2048, 2049, "auto", True, "PNG", ""),
+        (2048, 2049, "png", False, "PNG", ""),
+        (2048, 2049, "jpeg", False, "JPEG", ""),
+        (2048, 2048, "jpeg", False, "JPEG", ""),
+    ],
+)
+def test_auto_is_png_up_to_four_mega_pixels_and_where_something_is_transparent(
+    width: int, height: int, fmt: str, alpha: bool, stored: str, changes: str
+) -> None:
+    """To the pixel; a format that was asked for by name is never changed, and needs no words."""
+    picture = with_alpha(plain(width, height)) if alpha else plain(width, height)
+    for may_fit in (True, False):
+        found = encode(picture, fmt, LIMITS, may_fit=may_fit)
+        assert inspect(found.data, INPUTS) == Header(stored, width, height)
+        assert found.media_type == f"image/{stored.lower()}"
+        assert found.changes == changes
+
+
+def test_the_size_that_is_sent_decides_about_the_format() -> None:
+    """Not the size before fitting: a large picture that is scaled down is a small one."""
+    found = encode(plain(3000, 1500), "auto", Limits(max_side=2000), may_fit=True)
+    assert inspect(found.data, INPUTS) == Header("PNG", 2000, 1000)
+    assert found.changes == "3000x1500 -> 2000x1000 (scaled to 66.7 %)"
+    large = encode(plain(6000, 1500), "auto", LIMITS, may_fit=True)
+    assert inspect(large.data, INPUTS) == Header("JPEG", 4999, 1250)
+    assert large.changes == "6000x1500 -> 4999x1250 (scaled to 83.3 %), as JPEG, for its 6.2 megapixels"
+
+
+def test_a_large_transparent_picture_becomes_jpeg_only_where_png_has_too_many_bytes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its transparency is kept as long as possible; then it is seen on white, and the words say so."""
+    monkeypatch.setattr("cartoonize_pack.utils.fitting.AUTO_PNG_PIXELS", 600 * 520 - 1)
+    picture = Picture(ramp(600, 520), noise(600, 520, alpha=True).alpha)
+    png = len(encode_png(picture))
+    kept = encode(picture, "auto", Limits(max_bytes=png), may_fit=False)
+    assert (kept.media_type, kept.data, kept.changes) == ("image/png", encode_png(picture), "")
+    found = encode(picture, "auto", Limits(max_bytes=png - 1), may_fit=False)
+    assert found.changes == f"as JPEG on white, because a PNG would be {png / 1e6:.1f} MB"
+    assert (found.media_type, found.data) == ("image/jpeg", encode_jpeg(picture))
+
+
+def test_a_large_picture_whose_jpeg_has_too_many_bytes_is_scaled_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The words tell why it is JPEG at the size that is sent, not why it was at the size before."""
+    monkeypatch.setattr("cartoonize_pack.utils.fitting.AUTO_PNG_PIXELS", 300 * 260 - 1)
+    picture = noise(300, 260)
+    jpeg = len(encode_jpeg(picture))
+    assert encode(picture, "auto", Limits(max_bytes=jpeg), may_fit=False).changes == "as JPEG, for its 0.1 megapixels"
+    with pytest.raises(InputError, match=f"takes {jpeg} bytes as image/jpeg, at most {jpeg - 1} are accepted"):
+        encode(picture, "auto", Limits(max_bytes=jpeg - 1), may_fit=False)
+    limits = Limits(max_bytes=jpeg - 1, min_side=16)
+    found = encode(picture, "auto", limits, may_fit=True)
+    assert len(found.data) <= limits.max_bytes
+    assert found.width < 300
+    words = f"300x260 -> {found.width}x{found.height} for {(jpeg - 1) / 1e6:g} MB, as JPEG, because a PNG would be "
+    assert re.fullmatch(re.escape(words) + r"0\.[0-9] MB", found.changes)
 
 
 @pytest.mark.parametrize("fmt", ["png", "jpeg", "auto"])
@@ -658,8 +904,30 @@ def test_a_picture_with_too_many_bytes_is_scaled_down_until_it_fits(fmt: str, ma
     assert (header.width, header.height) == (found.width, found.height)
     assert found.width < 300
     assert abs(found.width / found.height - 300 / 260) < 0.05
-    assert found.changes == f"300x260 -> {found.width}x{found.height}"
+    words = f"300x260 -> {found.width}x{found.height} for {max_bytes / 1e6:g} MB"
+    if (fmt, header.format) == ("auto", "JPEG"):
+        assert re.fullmatch(re.escape(words) + r", as JPEG, because a PNG would be 0\.[0-9] MB", found.changes)
+    else:
+        assert found.changes == words
     assert len(found.data) > max_bytes / 2, "it was made smaller than necessary"
+
+
+@pytest.mark.parametrize("alpha", [False, True], ids=["opaque", "transparent"])
+@pytest.mark.parametrize("fmt", ["png", "jpeg", "auto"])
+def test_the_limit_in_bytes_is_never_exceeded(fmt: str, alpha: bool) -> None:
+    """By no noise, at no limit: not by the last byte either."""
+    for seed, (width, height) in enumerate([(150, 120), (120, 150), (40, 160), (131, 97)]):
+        picture = noise(width, height, alpha=alpha, seed=seed)
+        sizes = {len(encode_png(picture)), len(encode_jpeg(picture))}
+        for max_bytes in {2_000, 3_333, 10_000, *sizes, *(size - 1 for size in sizes), *(size // 2 for size in sizes)}:
+            limits = Limits(min_side=8, max_bytes=max_bytes)
+            found = encode(picture, fmt, limits, may_fit=True)
+            assert len(found.data) <= max_bytes, (width, height, max_bytes)
+            assert inspect(found.data, INPUTS) == Header(
+                found.media_type.partition("/")[2].upper(), found.width, found.height
+            )
+            assert limit_problem(found.width, found.height, limits) == ""
+            assert (f"{width}x{height} -> {found.width}x{found.height}" in found.changes) == (found.width != width)
 
 
 @pytest.mark.parametrize(("width", "height"), [(400, 100), (100, 400)])
@@ -685,11 +953,20 @@ def test_a_picture_that_cannot_be_small_enough_is_refused_naming_size_and_limit(
     ("width", "height", "limit"), [(256, 300, "at least 257"), (5000, 1300, "at most 4999"), (300, 1201, "4 times")]
 )
 def test_without_leave_to_fit_a_size_outside_the_limits_is_refused_by_name(width: int, height: int, limit: str) -> None:
-    """Value, limit, what to set, and that nothing was sent."""
+    """Value, limit, what to set, and that nothing was submitted."""
     with pytest.raises(InputError) as caught:
         encode(plain(width, height), "png", LIMITS, may_fit=False, name="image 3")
-    for words in ("image 3", f"{width}x{height}", limit, "out_of_limits", "Nothing was sent"):
+    for words in ("image 3", f"{width}x{height}", limit, "out_of_limits", "Nothing was submitted."):
         assert words in str(caught.value)
+    with pytest.raises(InputError) as checked:
+        check_limits(plain(width, height), LIMITS, may_fit=False, name="image 3")
+    assert str(checked.value) == str(caught.value)
+
+
+@pytest.mark.parametrize(("size", "may_fit"), [((300, 260), False), ((300, 260), True), ((5000, 1), True)])
+def test_a_size_inside_the_limits_or_with_leave_to_fit_is_let_through(size: tuple[int, int], may_fit: bool) -> None:
+    """All sizes of a batch are checked before the first picture is uploaded."""
+    check_limits(plain(*size), LIMITS, may_fit=may_fit)
 
 
 def test_without_leave_to_fit_too_many_bytes_are_refused_by_name() -> None:
@@ -698,7 +975,7 @@ def test_without_leave_to_fit_too_many_bytes_are_refused_by_name() -> None:
     size = len(encode_png(picture))
     with pytest.raises(InputError) as caught:
         encode(picture, "png", Limits(max_bytes=1000), may_fit=False, name="image 3")
-    for words in ("image 3", f"{size} bytes", "1000", "out_of_limits", "Nothing was sent"):
+    for words in ("image 3", f"{size} bytes", "1000", "out_of_limits", "Nothing was submitted."):
         assert words in str(caught.value)
 
 
@@ -706,15 +983,40 @@ def test_with_leave_to_fit_a_size_outside_the_limits_is_made_to_fit() -> None:
     """The words of fit() are handed on."""
     found = encode(plain(100, 1000), "png", LIMITS, may_fit=True)
     assert limit_problem(found.width, found.height, LIMITS) == ""
-    assert found.changes == f"100x1000 -> {found.width}x{found.height} with padding"
+    assert found.changes == f"100x1000 -> {found.width}x{found.height} (scaled to 103 % and padded)"
     assert inspect(found.data, INPUTS) == Header("PNG", found.width, found.height)
 
 
 def test_padding_is_still_named_when_the_picture_is_scaled_down_as_well() -> None:
     """Whoever sees borders in the result must be able to learn where they came from."""
     found = encode(noise(400, 20), "png", Limits(min_side=16, max_bytes=20_000), may_fit=True)
-    assert found.changes.startswith("400x20 -> ")
-    assert "with padding" in found.changes
+    assert found.changes == f"400x20 -> 400x100 (padded), then 400x100 -> {found.width}x{found.height} for 0.02 MB"
+    large = encode(noise(400, 20), "png", Limits(min_side=16, max_side=200, max_bytes=5_000), may_fit=True)
+    assert large.changes == (
+        f"400x20 -> 200x50 (scaled to 50 % and padded), then 200x50 -> {large.width}x{large.height} for 0.005 MB"
+    )
+
+
+@pytest.mark.parametrize(
+    ("picture", "limits", "may_fit"),
+    [
+        (plain(100, 300), LIMITS, False),
+        (plain(300, 5000), LIMITS, False),
+        (plain(300, 1300), LIMITS, False),
+        (noise(300, 260), Limits(max_bytes=1000), False),
+        (noise(300, 260), Limits(max_bytes=1000), True),
+    ],
+    ids=["too small", "too large", "too long", "too many bytes", "too many bytes at any size"],
+)
+@pytest.mark.parametrize("fmt", ["png", "jpeg", "auto"])
+def test_every_refusal_names_the_picture_and_ends_with_nothing_was_submitted(
+    picture: Picture, limits: Limits, may_fit: bool, fmt: str
+) -> None:
+    """Whoever pays wants to know that first."""
+    with pytest.raises(InputError) as caught:
+        encode(picture, fmt, limits, may_fit=may_fit, name="image 3")
+    assert str(caught.value).startswith("image 3 ")
+    assert str(caught.value).endswith(" Nothing was submitted.")
 
 
 # Metadata
@@ -730,26 +1032,40 @@ def photo_with_everything() -> bytes:
     )
 
 
-def test_an_encoded_png_holds_nothing_but_the_picture() -> None:
-    """Three kinds of chunks, none of them for texts, times or places."""
-    data = encode(decode(photo_with_everything(), INPUTS, ENOUGH), "png", LIMITS, may_fit=True).data
-    kinds, at = set(), 8
-    while at < len(data):
-        (length,) = struct.unpack_from(">I", data, at)
-        kinds.add(data[at + 4 : at + 8])
-        at += length + 12
-    assert kinds == {b"IHDR", b"IDAT", b"IEND"}
+METADATA_FREE = [
+    pytest.param(lambda: decode(photo_with_everything(), INPUTS, ENOUGH), id="from a phone"),
+    pytest.param(lambda: with_alpha(decode(photo_with_everything(), INPUTS, ENOUGH)), id="transparent"),
+    pytest.param(lambda: noise(600, 500), id="several blocks"),
+    pytest.param(lambda: noise(100, 1300), id="fitted"),
+]
+
+
+@pytest.mark.parametrize("make", METADATA_FREE)
+@pytest.mark.parametrize("fmt", ["png", "auto"])
+def test_an_encoded_png_holds_nothing_but_the_picture(make: Callable[[], Picture], fmt: str) -> None:
+    """Three kinds of chunks, none of them for texts, times or places, in their order and with nothing behind them."""
+    picture = make()
+    data = encode(picture, fmt, LIMITS, may_fit=True).data
+    chunks = png_chunks(data)
+    first, *blocks, last = (kind for kind, _ in chunks)
+    assert (first, set(blocks), last) == (b"IHDR", {b"IDAT"}, b"IEND")
+    assert len(chunks[0][1]) == 13
+    bits, colours, *others = chunks[0][1][8:]
+    assert (bits, colours, others) == (8, 2 if picture.alpha is None else 6, [0, 0, 0])
+    assert chunks[-1][1] == b""
     assert b"SECRET" not in data
 
 
-def test_an_encoded_jpeg_holds_nothing_but_the_picture() -> None:
-    """No application segment besides JFIF, no comment."""
-    data = encode(decode(photo_with_everything(), INPUTS, ENOUGH), "jpeg", LIMITS, may_fit=True).data
-    segments, at = [], 2
-    while data[at + 1] != 0xDA:  # up to the start of the scan
-        (length,) = struct.unpack_from(">H", data, at + 2)
-        segments.append(data[at + 1])
-        at += length + 2
-    assert {marker for marker in segments if 0xE0 <= marker <= 0xEF or marker == 0xFE} <= {0xE0}
+@pytest.mark.parametrize("make", METADATA_FREE)
+def test_an_encoded_jpeg_holds_nothing_but_the_picture(make: Callable[[], Picture]) -> None:
+    """No application segment besides JFIF, no comment, no thumbnail, and nothing behind the end."""
+    data = encode(make(), "jpeg", LIMITS, may_fit=True).data
+    segments = jpeg_segments(data)
+    assert {marker for marker, _ in segments if 0xE0 <= marker <= 0xEF or marker >= 0xF0} <= {0xE0}
+    assert {marker for marker, _ in segments} <= {0xE0, 0xDB, 0xC0, 0xC4, 0xDA}
+    for marker, body in segments:
+        if marker == 0xE0:
+            assert body[:5] == b"JFIF\x00"
+            assert (len(body), body[-2:]) == (14, b"\x00\x00"), "a thumbnail"
     assert b"SECRET" not in data
     assert not Image.open(io.BytesIO(data)).getexif()

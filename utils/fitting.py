@@ -12,6 +12,8 @@ from .errors import InputError
 from .images import Picture, encode_jpeg, encode_png
 from .work import content_of
 
+AUTO_PNG_PIXELS = 2048 * 2048  # above, a PNG takes 8 times as long and 4 times the bytes of a JPEG nobody tells from it
+
 
 @dataclass(frozen=True)
 class Encoded:
@@ -53,41 +55,65 @@ def fit(picture: Picture, limits: Limits) -> tuple[Picture, str]:
     border = ((top, canvas_height - height - top), (left, canvas_width - width - left))
     rgb = np.pad(scaled.rgb, (*border, (0, 0)), mode="edge")
     alpha = None if scaled.alpha is None else np.pad(scaled.alpha, border, mode="edge")
-    changes = f"{picture.width}x{picture.height} -> {canvas_width}x{canvas_height}"
-    return Picture(rgb, alpha), changes + (" with padding" if any(map(any, border)) else "")
+    fitted = Picture(rgb, alpha)
+    scale = max(width, height) / max(picture.width, picture.height)  # of the long side, which rounding changes least
+    return fitted, _changes(picture, fitted, scale, is_padded=any(map(any, border)))
+
+
+def check_limits(picture: Picture, limits: Limits, *, may_fit: bool, name: str = "image") -> None:
+    """Raise InputError naming value and limit when the picture's size is outside and `may_fit` is false."""
+    problem = limit_problem(picture.width, picture.height, limits)
+    if problem and not may_fit:
+        msg = f"{name} is {problem}. Set out_of_limits to 'fit', or resize it first. Nothing was submitted."
+        raise InputError(msg)
 
 
 def encode(picture: Picture, fmt: str, limits: Limits, *, may_fit: bool, name: str = "image") -> Encoded:
-    """Return the picture encoded inside the limits: "png", "jpeg" or "auto" (PNG unless that is too many bytes).
+    """Return the picture encoded inside the limits, as "png", "jpeg" or "auto"; metadata is never written.
 
-    Raises InputError naming value and limit when it does not fit and `may_fit` is false. Metadata is never written.
+    "auto" is PNG, but JPEG for large pictures without transparency, and where a PNG would be too many bytes. Raises
+    InputError naming value and limit when it does not fit and `may_fit` is false.
     """
-    problem = limit_problem(picture.width, picture.height, limits)
-    if problem and not may_fit:
-        msg = f"{name} is {problem}. Set out_of_limits to 'fit', or resize it first. Nothing was sent."
-        raise InputError(msg)
+    check_limits(picture, limits, may_fit=may_fit, name=name)
     fitted, changes = fit(picture, limits)
-    data, media_type = _encode_smallest(fitted, fmt, limits.max_bytes)
+    data, media_type, note = _encoded(fitted, fmt, limits.max_bytes)
+    inside = fitted
     while len(data) > limits.max_bytes:
         if not may_fit:
             msg = (
                 f"{name} takes {len(data)} bytes as {media_type}, at most {limits.max_bytes} are accepted. "
-                "Set out_of_limits to 'fit', or format to 'auto'. Nothing was sent."
+                "Set out_of_limits to 'fit', or format to 'jpeg'. Nothing was submitted."
             )
             raise InputError(msg)
         fitted = _shrunk(fitted, limits.max_bytes / len(data), limits, name)
-        data, media_type = _encode_smallest(fitted, fmt, limits.max_bytes)
-        padding = " with padding" if changes.endswith("padding") else ""
-        changes = f"{picture.width}x{picture.height} -> {fitted.width}x{fitted.height}{padding}"
-    return Encoded(data, media_type, fitted.width, fitted.height, content_of(fitted), changes)
+        data, media_type, note = _encoded(fitted, fmt, limits.max_bytes)
+    if fitted is not inside:
+        shrunk = f"{inside.width}x{inside.height} -> {fitted.width}x{fitted.height}"
+        changes = f"{changes}, then " * bool(changes) + f"{shrunk} for {limits.max_bytes / 1e6:g} MB"
+    words = ", ".join(part for part in (changes, note) if part)
+    return Encoded(data, media_type, fitted.width, fitted.height, content_of(fitted), words)
 
 
-def _encode_smallest(picture: Picture, fmt: str, max_bytes: int) -> tuple[bytes, str]:
-    if fmt != "jpeg":
+def _encoded(picture: Picture, fmt: str, max_bytes: int) -> tuple[bytes, str, str]:
+    """Return the bytes, their type, and a note if "auto" has chosen JPEG."""
+    note = ""
+    if fmt == "auto" and picture.alpha is None and picture.width * picture.height > AUTO_PNG_PIXELS:
+        note = f"as JPEG, for its {picture.width * picture.height / 1e6:.1f} megapixels"
+    elif fmt != "jpeg":
         data = encode_png(picture)
         if fmt == "png" or len(data) <= max_bytes:
-            return data, "image/png"
-    return encode_jpeg(picture), "image/jpeg"
+            return data, "image/png", ""
+        flat = "" if picture.alpha is None else " on white"
+        note = f"as JPEG{flat}, because a PNG would be {len(data) / 1e6:.1f} MB"
+    elif picture.alpha is not None:
+        note = "on white, as JPEG has no transparency"
+    return encode_jpeg(picture), "image/jpeg", note
+
+
+def _changes(picture: Picture, fitted: Picture, scale: float, *, is_padded: bool) -> str:
+    percent = f"{100 * scale:.0f}" if scale > 1 else f"{100 * scale:.3g}"
+    how = [f"scaled to {percent} %"] * (scale != 1) + ["padded"] * is_padded
+    return f"{picture.width}x{picture.height} -> {fitted.width}x{fitted.height} ({' and '.join(how)})"
 
 
 def _shrunk(picture: Picture, byte_ratio: float, limits: Limits, name: str) -> Picture:
@@ -96,7 +122,10 @@ def _shrunk(picture: Picture, byte_ratio: float, limits: Limits, name: str) -> P
     least = math.ceil(max(width, height) / limits.max_aspect)  # rounding must not leave the aspect limit
     width, height = max(width, least), max(height, least)
     if min(width, height) < limits.min_side or width * height >= picture.width * picture.height:
-        msg = f"{name} ({picture.width}x{picture.height} pixels) cannot be brought under {limits.max_bytes} bytes."
+        msg = (
+            f"{name} ({picture.width}x{picture.height} pixels) cannot be brought under {limits.max_bytes} bytes. "
+            "Nothing was submitted."
+        )
         raise InputError(msg)
     return picture.resized(width, height)
 
