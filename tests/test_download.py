@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from cartoonize_pack.utils.download import Policy, check_address, fetch, is_public
+from cartoonize_pack.utils.addresses import Policy, check_address, is_public
+from cartoonize_pack.utils.download import fetch
 from cartoonize_pack.utils.errors import InputError, UnreachableError
 from pytest_httpserver import HTTPServer
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 import requests
+from cartoonize_pack.utils.addresses import Policy
 from cartoonize_pack.utils.config import Secret
-from cartoonize_pack.utils.download import Policy
 from cartoonize_pack.utils.errors import ConfigurationError
 from cartoonize_pack.utils.images import Picture
 from cartoonize_pack.utils.service.pictures import PictureStore

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from . import config
-from .download import Policy
+from .addresses import Policy
 from .errors import ConfigurationError
 from .secret import Secret
 

@@ -1,8 +1,11 @@
-"""What a link to a hosted picture is known by, whoever signs it anew; pure."""
+"""What a link says of itself: what it is known by, whoever signs it anew, and when it ends; pure."""
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Mapping
+from datetime import datetime, timezone
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from .redaction import without_query
@@ -25,3 +28,28 @@ def names_of(link: str) -> tuple[str, ...]:
         return (link,)
     rest = [(name, value) for name, value in query if not _SIGNING.fullmatch(name)]
     return link, without_query(link) + (f"?{urlencode(rest)}" if rest else "")
+
+
+def expiry_of(link: str) -> float | None:
+    """Return when a signed link ends, in seconds since 1970, None if it does not say so.
+
+    Sources: the query parameters of S3 (V4 and V2), Google V4, OSS (V4 and V1), CloudFront, Azure's SAS, and our own.
+    """
+    query = {name.lower(): value for name, value in parse_qsl(urlsplit(link).query)}
+    try:
+        ends_s = _expiry(query)
+    except (KeyError, ValueError, OverflowError):
+        return None
+    return ends_s if ends_s is not None and math.isfinite(ends_s) else None
+
+
+def _expiry(query: Mapping[str, str]) -> float | None:
+    for vendor in ("amz", "goog", "oss"):
+        if f"x-{vendor}-expires" in query:
+            begins = datetime.strptime(query[f"x-{vendor}-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
+            return begins.timestamp() + float(query[f"x-{vendor}-expires"])
+    if "sig" in query and "se" in query:  # ISO 8601, with or without time, seconds, fractions and offset
+        text = re.sub(r"\.[0-9]+", "", query["se"]).replace("Z", "+00:00")
+        ends = datetime.fromisoformat(text)
+        return (ends if ends.tzinfo else ends.replace(tzinfo=timezone.utc)).timestamp()
+    return float(query["expires"]) if any(_SIGNATURE.fullmatch(name) for name in query) else None

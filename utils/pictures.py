@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from .download import Policy, fetch
+from .addresses import Policy
+from .download import fetch
 from .errors import UnreachableError
 from .images import READABLE_FORMATS, Header, inspect
 from .monitor import Monitor

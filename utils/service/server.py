@@ -14,8 +14,8 @@ from pathlib import Path
 
 from aiohttp import web
 
+from ..addresses import Policy
 from ..config import Profile, ensure_home
-from ..download import Policy
 from ..errors import ConfigurationError
 from ..secret import Secret
 from .app import Service

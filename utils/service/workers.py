@@ -10,8 +10,9 @@ import time
 import uuid
 from urllib.parse import urlsplit
 
+from ..addresses import Policy
 from ..contract import Limits
-from ..download import Policy, fetch
+from ..download import fetch
 from ..errors import CartoonizeError, InputError
 from ..fitting import limit_problem
 from ..images import Picture, decode, encode_png, inspect, over_white
