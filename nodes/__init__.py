@@ -1,8 +1,11 @@
 """What people see in ComfyUI: one file a node, listed here by name."""
 
+from ..utils.hosting.settings import UPLOADS_ROUTE
+from . import _comfy
 from .image_to_url import CartoonizeImageToURL
 from .poll_result import CartoonizePollResult
 from .submit import CartoonizeSubmit
+from .uploads_route import serve_upload
 
 NODE_CLASS_MAPPINGS = {
     "CartoonizeImageToURL": CartoonizeImageToURL,
@@ -15,3 +18,5 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "CartoonizeSubmit": "Submit Cartoonize",
     "CartoonizePollResult": "Poll Result",
 }
+
+_comfy.add_route(f"{UPLOADS_ROUTE}/{{name}}", serve_upload)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from ..utils import config
-from ..utils.errors import Cancelled, ConfigurationError, InputError
+from ..utils.errors import Cancelled, InputError
 from ..utils.monitor import Monitor, Progress
 from ..utils.threads import start
 
@@ -38,24 +39,12 @@ def load_config() -> config.Config:
     return config.load(home)
 
 
-def profile_names() -> list[str]:
-    """Return what the profile widget offers; a broken file is reported when a node runs, not here."""
-    try:
-        return [config.AUTO, *load_config().profiles]
-    except ConfigurationError as error:
-        _log.warning("%s", error)
-        return [config.AUTO, *config.LOCAL_STYLES]
-
-
-def check_profile(name: str | None) -> bool | str:
-    """Return True, or what is wrong with the profile in words; None is a value that is linked, known only later."""
-    if name is None:
-        return True
-    try:
-        load_config().profile(name)
-    except ConfigurationError as error:
-        return str(error)
-    return True
+def add_route(path: str, handler: Callable[[Any], Any]) -> None:
+    """Answer GET and HEAD of a path on ComfyUI's server, if this is a ComfyUI; it takes routes only while it starts."""
+    server = sys.modules.get("server")  # loaded long before any pack
+    instance = getattr(getattr(server, "PromptServer", None), "instance", None)
+    if instance is not None:
+        instance.routes.get(path)(handler)
 
 
 def only(values: Sequence[R]) -> R:

@@ -7,10 +7,11 @@ from typing import Any
 
 from ..utils.backend import open_host, open_journal
 from ..utils.config import AUTO
-from ..utils.hosting.upload import FORMATS, Hosted, upload
+from ..utils.hosting.upload import FORMATS, Encoding, Hosted, summary, upload
+from ..utils.hosting.uploads import Uploads
 from ..utils.images import from_float
-from ..utils.monitor import Monitor, count
-from . import _comfy
+from ..utils.monitor import Monitor
+from . import _choices, _comfy
 
 
 class CartoonizeImageToURL:
@@ -35,16 +36,20 @@ class CartoonizeImageToURL:
             "required": {
                 "images": ("IMAGE", {"tooltip": "A batch, or a list of batches of any sizes."}),
                 "host": (
-                    [AUTO, "local"],
+                    _choices.host_names(),
                     {
                         "default": AUTO,
-                        "tooltip": "Where the images are put. 'auto' is this machine for the built-in service, and "
-                        "the host configured in CARTOONIZE_HOST otherwise.",
+                        "tooltip": "Where the images are put: a host that this machine's configuration describes. "
+                        "'auto' is this machine for the built-in service, and the configured default host otherwise.",
                     },
                 ),
                 "format": (
                     list(FORMATS),
-                    {"default": "auto", "tooltip": "'auto' is PNG, and JPEG where a PNG would exceed 50 MB."},
+                    {
+                        "default": "auto",
+                        "tooltip": "PNG is lossless. 'auto' is PNG, but JPEG (quality 95) above 4 "
+                        "megapixels and where a PNG would exceed 50 MB; transparency stays PNG.",
+                    },
                 ),
                 "out_of_limits": (
                     ["fit", "error"],
@@ -57,24 +62,33 @@ class CartoonizeImageToURL:
             }
         }
 
+    @classmethod
+    def VALIDATE_INPUTS(cls, host: list[str | None]) -> bool | str:
+        """Accept a host of this machine; one from somebody else's workflow gets a sentence, not a red box."""
+        return _choices.check_host(_comfy.only(host))
+
+    @classmethod
+    def IS_CHANGED(cls, host: list[str | None], **others: Any) -> str:
+        """Return a text that changes when links that ComfyUI remembers should be made anew."""
+        return _choices.age_of_links(_comfy.only(host))
+
     async def run(self, images: list[Any], host: list[str], format: list[str], out_of_limits: list[str]) -> tuple[str]:
         """Return the links, one a line."""
 
         def work(monitor: Monitor) -> list[Hosted]:
             settings = _comfy.load_config()
             profile = settings.profile(AUTO)
+            target = open_host(settings, _comfy.only(host), profile)
             arrays = _comfy.image_arrays(images)
             hosted = upload(
                 [partial(from_float, array, f"image {n}") for n, array in enumerate(arrays, 1)],
-                open_host(settings, _comfy.only(host), profile),
-                fmt=_comfy.only(format),
-                may_fit=_comfy.only(out_of_limits) == "fit",
-                limits=profile.limits,
+                target,
+                Encoding(_comfy.only(format), _comfy.only(out_of_limits) == "fit", profile.limits),
+                uploads=Uploads(settings),
                 journal=open_journal(settings),
                 monitor=monitor,
             )
-            changes = [f"image {n}: {h.changes}" for n, h in enumerate(hosted, 1) if h.changes]
-            monitor.report(1, 1, "\n".join([f"{count(len(hosted), 'image')} uploaded", *changes]))
+            monitor.report(1, 1, summary(hosted, target.settings))
             return hosted
 
         return ("\n".join(h.url for h in _comfy.run_at_once(work, "Nothing was submitted.")),)

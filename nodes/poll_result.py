@@ -17,7 +17,7 @@ from ..utils.monitor import Monitor, count
 from ..utils.outcomes import OnFailure, describe, settle
 from ..utils.references import lines, parse_references
 from ..utils.report import write_report
-from . import _comfy
+from . import _choices, _comfy
 
 _NO_BATCH = "The pictures have different sizes and 'sizes' is 'list only': connect image_list of Poll Result instead."
 
@@ -93,7 +93,7 @@ class CartoonizePollResult:
                     },
                 ),
                 "profile": (
-                    _comfy.profile_names(),
+                    _choices.profile_names(),
                     {"default": AUTO, "tooltip": "The profile that the task was submitted with."},
                 ),
             },
@@ -105,7 +105,7 @@ class CartoonizePollResult:
     @classmethod
     def VALIDATE_INPUTS(cls, profile: list[str | None]) -> bool | str:
         """Accept a profile of this machine; one from somebody else's workflow gets a sentence, not a red box."""
-        return _comfy.check_profile(_comfy.only(profile))
+        return _choices.check_profile(_comfy.only(profile))
 
     async def run(
         self,

@@ -10,7 +10,7 @@ from ..utils.contract import Limits
 from ..utils.monitor import Monitor
 from ..utils.references import TaskRef, lines
 from ..utils.submission import Request, submit
-from . import _comfy
+from . import _choices, _comfy
 
 _ON_CANCEL = (
     "What was sent is remembered: Run continues with its task, or says that the outcome is not known. Nothing is sent "
@@ -59,7 +59,7 @@ class CartoonizeSubmit:
                     },
                 ),
                 "profile": (
-                    _comfy.profile_names(),
+                    _choices.profile_names(),
                     {
                         "default": AUTO,
                         "tooltip": "Which service and style. 'local-anime' and 'local-manga' draw on this machine "
@@ -91,7 +91,7 @@ class CartoonizeSubmit:
     @classmethod
     def VALIDATE_INPUTS(cls, profile: list[str | None]) -> bool | str:
         """Accept a profile of this machine; one from somebody else's workflow gets a sentence, not a red box."""
-        return _comfy.check_profile(_comfy.only(profile))
+        return _choices.check_profile(_comfy.only(profile))
 
     async def run(
         self,

@@ -19,7 +19,7 @@ from .references import TaskRef
 class TaskResults:
     """What one task brought: one outcome a result, and how many it should have been, None if that is not known.
 
-    `links` are the submitted ones, none if they are not known.
+    `links` are the submitted ones, none if they are not known; `is_fresh` says that something was fetched only now.
     """
 
     ref: TaskRef
@@ -27,6 +27,12 @@ class TaskResults:
     expected: int | None
     task: Task
     links: tuple[str, ...] = ()
+    is_fresh: bool = False
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the pictures of all its images are on disk."""
+        return self.expected in (None, len(self.outcomes)) and all(outcome.file for outcome in self.outcomes)
 
 
 def arranged(refs: Sequence[TaskRef], results: Sequence[TaskResults]) -> Collection:

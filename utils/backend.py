@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
+from .addresses import Policy
 from .client import Client
-from .config import AUTO, Config, Profile
-from .download import Policy
-from .errors import ConfigurationError, InputError
-from .hosting import ImageHost
+from .config import AUTO, CONFIG_FILE, Config, Profile
+from .embedded import embedded_service
+from .errors import ConfigurationError
+from .hosting.hosts import open_named, settings_of
+from .hosting.settings import COMFYUI, LOCAL
+from .hosting.upload import OpenHost
+from .hosting.uploads import Uploads
 
 if TYPE_CHECKING:
     from .journal import Journal
     from .results import ResultStore
-    from .service.server import Server
-
-LOCAL_HOST = "local"
 
 
 @dataclass(frozen=True)
@@ -28,22 +28,11 @@ class Backend:
     policy: Policy
     journal: Journal
     results: ResultStore
+    uploads: Uploads
 
     def client(self) -> Client:
         """Return a new client, for one thread."""
         return Client(self.profile)
-
-    def check_links(self, links: list[str]) -> None:
-        """Raise InputError for a link to this machine when the service is somewhere else."""
-        for link in links:
-            host = urlsplit(link).hostname or ""
-            own = host == "localhost" or host.startswith("127.") or host == "::1"
-            if own and not self.profile.is_local and host not in self.profile.allow_hosts:
-                msg = (
-                    f"{link} is on this machine, where the service of profile {self.profile.name!r} cannot fetch it. "
-                    "Choose a host in Image to URL that the service can reach. Nothing was sent."
-                )
-                raise InputError(msg)
 
 
 def connect(config: Config, profile_name: str) -> Backend:
@@ -51,10 +40,10 @@ def connect(config: Config, profile_name: str) -> Backend:
     profile = config.profile(profile_name)
     own_address = ""
     if profile.is_local:
-        server = _embedded(config)
+        server = embedded_service(config)
         profile, own_address = server.filled_in(profile), server.base_url
     policy = Policy(profile.allow_http, profile.allow_hosts, own_address)
-    return Backend(profile, policy, open_journal(config), open_results(config))
+    return Backend(profile, policy, open_journal(config), open_results(config), Uploads(config))
 
 
 def open_journal(config: Config) -> Journal:
@@ -71,31 +60,30 @@ def open_results(config: Config) -> ResultStore:
     return ResultStore(config.home, config.max_results_bytes)
 
 
-def open_host(config: Config, name: str, profile: Profile) -> ImageHost:
-    """Return an image host; "auto" is the one that the profile needs. Raises ConfigurationError."""
-    is_auto = name in ("", AUTO)
-    wanted = (LOCAL_HOST if profile.is_local else profile.host) if is_auto else name
-    if wanted != LOCAL_HOST:
-        problem = f"there is no image host {wanted!r} on this machine" if wanted else "no image host is set"
-        raise ConfigurationError(_host_help(profile, problem))
-    if is_auto and not profile.is_local and not profile.public_url:
-        problem = f"{LOCAL_HOST!r} serves pictures on this machine only, where its service cannot fetch them"
-        raise ConfigurationError(_host_help(profile, problem))
-    from .hosting.local import LocalHost
-
-    server = _embedded(config)
-    return LocalHost(server.pictures, profile.public_url or server.base_url)
+def open_host(config: Config, name: str, profile: Profile) -> OpenHost:
+    """Return an image host, ready for use; raises ConfigurationError saying what to set."""
+    wanted = host_name(config, name, profile)
+    return OpenHost(open_named(config, wanted, profile.public_url), settings_of(config, wanted))
 
 
-def _embedded(config: Config) -> Server:
-    from .service.server import embedded  # aiohttp is imported when it is needed
+def host_name(config: Config, name: str, profile: Profile) -> str:
+    """Return the name of an image host; "auto" is the one that the profile needs. Raises ConfigurationError."""
+    if name not in ("", AUTO):
+        return name
+    if profile.is_local:
+        return LOCAL
+    if not profile.host:
+        raise ConfigurationError(_host_help(config, profile, "no image host is set"))
+    if profile.host == LOCAL and not profile.public_url:
+        problem = f"{LOCAL!r} serves pictures on this machine only, where its service cannot fetch them"
+        raise ConfigurationError(_host_help(config, profile, problem))
+    return profile.host
 
-    return embedded(config.home, Policy(allow_http=True, allow_hosts=config.profiles["local"].allow_hosts))
 
-
-def _host_help(profile: Profile, problem: str) -> str:
+def _host_help(config: Config, profile: Profile, problem: str) -> str:
     return (
-        f"Image to URL, for profile {profile.name!r}: {problem}. This machine has: {LOCAL_HOST}. Set "
-        f"CARTOONIZE_HOST={LOCAL_HOST} and CARTOONIZE_PUBLIC_URL to the address under which the service can reach this "
-        "machine, or connect links of your own to Submit Cartoonize. Nothing was sent."
+        f"Image to URL, for profile {profile.name!r}: {problem}. This machine has: {', '.join(config.hosts)}. Set "
+        f"CARTOONIZE_HOST, or default_host in {config.home / CONFIG_FILE}, to one that the service can reach; for "
+        f"{LOCAL!r} and {COMFYUI!r} also CARTOONIZE_PUBLIC_URL, the address of this machine from outside. Or connect "
+        "links of your own to Submit Cartoonize. Nothing was sent."
     )

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from . import config, picture_files
 from .backend import connect, open_host
+from .cli_hosts import hosts
 from .cli_serve import serve
 from .cli_tasks import tasks
 from .collection import collect
 from .errors import CartoonizeError, InputError, TaskFailedError
-from .hosting.upload import upload
+from .hosting.upload import Encoding, upload
 from .monitor import Monitor
 from .outcomes import Collection, Outcome
 from .submission import Request, submit
@@ -23,7 +24,7 @@ from .terminal import say, watched
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
-_COMMANDS = {"serve": serve, "tasks": tasks}
+_COMMANDS = {"serve": serve, "tasks": tasks, "hosts": hosts}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,14 +46,17 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="portrait-cartoonize",
         description="Draw portraits as anime or manga.",
-        epilog="portrait-cartoonize tasks --help tells about earlier tasks, "
-        "portrait-cartoonize serve --help how to run the service alone.",
+        epilog="portrait-cartoonize tasks --help tells about earlier tasks, portrait-cartoonize hosts --help about "
+        "image hosts, portrait-cartoonize serve --help how to run the service alone.",
     )
     parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="PNG, JPEG, BMP or WebP files")
     parser.add_argument("-o", "--out", type=Path, help="a folder, or a .png or .jpg file for a single photo")
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument("--style", choices=config.STYLES, help="a style of the built-in service")
     choice.add_argument("--profile", help="a configured profile (default: auto)")
+    parser.add_argument(
+        "--host", default=config.AUTO, help="image host (default: auto, the one that the profile needs)"
+    )
     parser.add_argument("--priority", type=int, default=1, help="0 to 9, higher is done first (default: 1)")
     parser.add_argument("--timeout", type=float, default=600, help="seconds to wait for each task (default: 600)")
     parser.add_argument(
@@ -102,10 +106,9 @@ def _run(options: argparse.Namespace, monitor: Monitor) -> Collection:
     backend = connect(settings, f"local-{options.style}" if options.style else options.profile or config.AUTO)
     hosted = upload(
         [partial(picture_files.read, path) for path in options.photos],
-        open_host(settings, config.AUTO, backend.profile),
-        fmt="auto",
-        may_fit=True,
-        limits=backend.profile.limits,
+        open_host(settings, options.host, backend.profile),
+        Encoding("auto", may_fit=True, limits=backend.profile.limits),
+        uploads=backend.uploads,
         journal=backend.journal,
         monitor=monitor,
     )

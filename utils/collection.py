@@ -6,11 +6,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from .addresses import Policy
 from .alignment import TaskResults, arranged, nothing_came
 from .backend import Backend
 from .client import Client
 from .contract import ImageResult, Task, TaskStatus
-from .download import Policy
 from .errors import (
     Cancelled,
     CartoonizeError,
@@ -68,6 +68,8 @@ def collect(backend: Backend, refs: Sequence[TaskRef], *, timeout_s: float, moni
                 if isinstance(error, (DeadlineError, UnreachableError)):
                     patience_s = 0.0  # the others are asked once, to keep what is finished
     memory.make_room()
+    stored = {result.task.task_id: result.is_fresh for result in results if result.is_stored}
+    backend.uploads.end_of(profile.task_address, stored)
     if problems:
         raise _combined(problems, results)
     return arranged(refs, results)
@@ -96,7 +98,8 @@ class _Collector:
         if recalled is not None and len(kept) < sum(image.is_done for image in task.images):
             task = self._asked_again(task, kept)
         outcomes = self._outcomes(task, kept, 0 if is_aligned else UNASSIGNED)
-        return TaskResults(ref, outcomes, expected, task, submission.links if submission else ())
+        links = submission.links if submission else ()
+        return TaskResults(ref, outcomes, expected, task, links, is_fresh=len(kept) < len(outcomes))
 
     def _watched(self, task_id: str, timeout_s: float) -> Task:
         end = time.monotonic() + timeout_s

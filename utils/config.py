@@ -13,11 +13,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from .config_file import ProfileTable, read
 from .contract import Limits
 from .errors import ConfigurationError
+from .hosting.settings import HostSettings, url_problem
+from .hosting.tables import built_in
 from .private_files import make_private_folder
 from .secret import Secret
 
@@ -47,6 +48,8 @@ class Profile:
     send_priority: bool = True
     limits: Limits = field(default_factory=Limits)
     max_images: int = DEFAULT_MAX_IMAGES
+    check_links: bool = True  # before anything is paid
+    expected_wait_s: float = 600.0  # for which links must still work then
     style: str | None = None
 
     @property
@@ -72,6 +75,7 @@ class Config:
     home: Path
     profiles: Mapping[str, Profile]
     default: str
+    hosts: Mapping[str, HostSettings] = field(default_factory=built_in)
     max_results_bytes: int = DEFAULT_RESULTS_BYTES
 
     def profile(self, name: str) -> Profile:
@@ -108,8 +112,10 @@ def load(home: Path | None = None, env: Mapping[str, str] | None = None) -> Conf
     default = file.default_profile or "local"
     if env.get("CARTOONIZE_CREATE_URL") or env.get("CARTOONIZE_RESULT_URL"):
         profiles[ENV], default = replace(_from_env(env), max_images=most), ENV
-    profiles = {name: _with_env_permissions(profile, env) for name, profile in profiles.items()}
-    return Config(home, profiles, default, file.max_results_bytes or DEFAULT_RESULTS_BYTES)
+    host = env.get("CARTOONIZE_HOST") or file.default_host or ""
+    profiles = {name: _with_defaults(profile, env, host) for name, profile in profiles.items()}
+    hosts = {name: settings.with_environment(env) for name, settings in {**built_in(), **file.hosts}.items()}
+    return Config(home, profiles, default, hosts, file.max_results_bytes or DEFAULT_RESULTS_BYTES)
 
 
 def default_home(env: Mapping[str, str], pack: Path = Path(__file__).parents[1]) -> Path:
@@ -160,8 +166,7 @@ def _check_remote(profile: Profile, home: Path) -> None:
     missing = [name for name, value in zip(names, values, strict=True) if not value]
     problem = f"{', '.join(missing)} not set" if missing else ""
     for name, url in zip(names, (profile.create_url, profile.result_url), strict=False):
-        if url and (problem_of_url := _url_problem(url, profile.allow_http)):
-            problem = f"{name} {problem_of_url}"
+        problem = (url_problem(url, profile.allow_http, name) if url else "") or problem
     if profile.result_url and "{task_id}" not in profile.result_url:
         problem = f"{names[1]} must contain {{task_id}}"
     if problem:
@@ -170,19 +175,6 @@ def _check_remote(profile: Profile, home: Path) -> None:
             "addresses and the key pair. The profile 'local' works without an account."
         )
         raise ConfigurationError(msg)
-
-
-def _url_problem(url: str, allow_http: bool) -> str:
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        return "is not an address"
-    if parts.scheme != "https" and not (allow_http and parts.scheme == "http"):
-        return "must start with https:// (set CARTOONIZE_ALLOW_HTTP=1 or allow_http to permit http)"
-    if not host or parts.username or parts.password:
-        return "must name a host, without user name or password"
-    return ""
 
 
 def _from_env(env: Mapping[str, str]) -> Profile:
@@ -202,12 +194,13 @@ def _from_file(name: str, values: ProfileTable) -> Profile:
     return Profile(name, **known)  # type: ignore[arg-type]  # the file's reader has checked names and types
 
 
-def _with_env_permissions(profile: Profile, env: Mapping[str, str]) -> Profile:
+def _with_defaults(profile: Profile, env: Mapping[str, str], host: str) -> Profile:
     hosts = tuple(h.strip() for h in env.get("CARTOONIZE_ALLOW_HOSTS", "").split(",") if h.strip())
     return replace(
         profile,
-        host=profile.host or env.get("CARTOONIZE_HOST", ""),
+        host=profile.host or host,
         public_url=profile.public_url or env.get("CARTOONIZE_PUBLIC_URL", ""),
         allow_http=profile.allow_http or env.get("CARTOONIZE_ALLOW_HTTP") == "1",
         allow_hosts=profile.allow_hosts + hosts,
+        check_links=profile.check_links and env.get("CARTOONIZE_CHECK_LINKS") != "0",
     )

@@ -10,14 +10,16 @@ from pathlib import Path
 
 from .contract import Limits
 from .errors import ConfigurationError
+from .hosting.settings import HostSettings
+from .hosting.tables import read_hosts
 
 ProfileTable = Mapping[str, object]
 _TYPES: Mapping[str, type] = {
     "create_url": str, "result_url": str, "app_key": str, "app_secret": str, "host": str, "public_url": str,
     "allow_http": bool, "allow_hosts": list, "send_priority": bool, "limits": dict,
-    "max_images": int,
+    "max_images": int, "check_links": bool, "expected_wait_s": int,
 }  # fmt: skip
-_KNOWN = ("default_profile", "max_images", "max_results_bytes", "profiles")
+_KNOWN = ("default_profile", "default_host", "max_images", "max_results_bytes", "profiles", "hosts")
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class ConfigFile:
     path: Path
     profiles: Mapping[str, ProfileTable]
     default_profile: str | None
+    hosts: Mapping[str, HostSettings]
+    default_host: str | None
     max_images: int | None = None
     max_results_bytes: int | None = None
 
@@ -37,16 +41,23 @@ def read(path: Path) -> ConfigFile:
     if unknown := set(table) - set(_KNOWN):
         msg = f"{path} has the unknown key {sorted(unknown)[0]!r}; known are: {', '.join(_KNOWN)}."
         raise ConfigurationError(msg)
-    profiles, default = table.get("profiles", {}), table.get("default_profile")
+    profiles = table.get("profiles", {})
     if not isinstance(profiles, dict):
         msg = f"{path}: [profiles] must be a table of tables."
         raise ConfigurationError(msg)
-    if default is not None and not isinstance(default, str):
-        msg = f"{path}: default_profile must be the name of a profile, not {default!r}."
-        raise ConfigurationError(msg)
+    profile, host = (_name(table, f"default_{kind}", f"{path}") for kind in ("profile", "host"))
+    hosts = read_hosts(table.get("hosts", {}), str(path))
     checked = {name: _checked(values, f"{path}: [profiles.{name}]") for name, values in profiles.items()}
     most, kept = (_positive(table, key, str(path)) for key in ("max_images", "max_results_bytes"))
-    return ConfigFile(path, checked, default, most, kept)
+    return ConfigFile(path, checked, profile, hosts, host, most, kept)
+
+
+def _name(table: Mapping[str, object], key: str, where: str) -> str | None:
+    value = table.get(key)
+    if value is None or isinstance(value, str):
+        return value
+    msg = f"{where}: {key} must be the name of a {key.removeprefix('default_')}, not {value!r}."
+    raise ConfigurationError(msg)
 
 
 def _positive(table: Mapping[str, object], key: str, where: str) -> int | None:
@@ -68,7 +79,8 @@ def _checked(values: object, where: str) -> ProfileTable:
         if not isinstance(value, _TYPES[key]):
             msg = f"{where} {key} must be a {_TYPES[key].__name__}, not a {type(value).__name__}."
             raise ConfigurationError(msg)
-    _positive(values, "max_images", where)
+    for key in ("max_images", "expected_wait_s"):
+        _positive(values, key, where)
     hosts = values.get("allow_hosts", [])
     if not all(isinstance(host, str) for host in hosts):
         msg = f"{where} allow_hosts must be a list of host names."

@@ -25,11 +25,13 @@ _BUSY_WORDS = ("locked", "busy")
 class Database:
     """One file with a versioned schema: `migrations[n]` is the SQL that leads from version n to n + 1.
 
-    `name` is what sentences call it. Every failure of the file is a ConfigurationError that says what to do.
+    `name` is what sentences call it, `tells` what would not be known without it. Every failure of
+    the file is a ConfigurationError that says what to do.
     """
 
-    def __init__(self, path: Path, migrations: Sequence[str], name: str) -> None:
+    def __init__(self, path: Path, migrations: Sequence[str], name: str, *, tells: str) -> None:
         self._path = path
+        self._tells = tells
         self._migrations = migrations
         self._name = name
         self._is_checked = False
@@ -102,7 +104,7 @@ class Database:
         if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
             msg = (
                 f"{self._name} {self._path} is damaged ({error}). Nothing was sent. Put back a copy of it if you have "
-                "one; or move it away to begin a new one, which does not know what was paid before."
+                f"one; or move it away to begin a new one, which does not know {self._tells} before."
             )
         elif isinstance(error, sqlite3.Error) and any(word in str(error) for word in _BUSY_WORDS):
             msg = (

@@ -55,7 +55,7 @@ class Journal:
     def __init__(self, home: Path, clock: Callable[[], float] = time.time) -> None:
         self._home = home
         self._clock = clock
-        self._database = Database(home / FILE, MIGRATIONS, "The journal of paid tasks")
+        self._database = Database(home / FILE, MIGRATIONS, "The journal of paid tasks", tells="what was paid")
 
     def sending(self, key: str, sleep: Callable[[float], None]) -> AbstractContextManager[None]:
         """Be the only one, of all processes, that sends the work of this key; see `locks.held`."""
@@ -202,6 +202,11 @@ class Journal:
         """Return what stands for each link: the content of a hosted picture, else the link itself."""
         with self._database.transaction() as db:
             return [_content(db, link) or f"link {link}" for link in links]
+
+    def is_hosted(self, link: str) -> bool:
+        """Whether a link is one of a picture that this machine has uploaded."""
+        with self._database.transaction() as db:
+            return bool(_content(db, link))
 
 
 def _content(db: sqlite3.Connection, link: str) -> str:

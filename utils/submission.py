@@ -5,13 +5,16 @@ The journal is asked first, and written before anything is sent: the same work i
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from .addresses import Policy
 from .backend import Backend
 from .config import Profile
 from .errors import CartoonizeError, InputError, OutcomeUnknownError
 from .monitor import Monitor, count
+from .reachability import Trial, own_address_problem, refusal, unreachable
 from .records import State, Submission, Verdict, verdict
 from .references import TaskRef
 from .report import Retry
@@ -40,7 +43,6 @@ def submit(backend: Backend, request: Request, monitor: Monitor) -> list[TaskRef
     for work whose earlier submission has no known outcome. When one of several fails, no further one is begun, and
     the error says what became of each; running again submits only what is missing.
     """
-    backend.check_links(list(request.links))
     retry = None
     if request.report:
         retry = checked_retry(backend.journal, backend.profile.name, request.report, request.links)
@@ -56,10 +58,14 @@ def submit(backend: Backend, request: Request, monitor: Monitor) -> list[TaskRef
     with backend.client() as client:  # all of it, before the first of it is sent
         for work in to_send:
             client.checked(work.links, request.priority)
+    _check_links(backend, [link for work in to_send for link in work.links], request.links, monitor)
     text = _plan(backend.profile, works, to_send, verdicts, retry)
     monitor.report(0, max(1, len(works)), text)
     monitor.check()
     fates = map_bounded(sender.fate_of, works, workers=IN_FLIGHT, monitor=monitor)
+    backend.uploads.note_uses(
+        backend.profile.task_address, {fate.task_id: fate.work.links for fate in fates if fate.task_id}
+    )
     if any(fate.error for fate in fates):
         raise _combined(fates)
     monitor.report(len(works), max(1, len(works)), "\n".join([text, *(_said(fate, backend.profile) for fate in fates)]))
@@ -93,6 +99,30 @@ def _check_spending(profile: Profile, images: int) -> None:
             f"{profile.max_images}. If that is what you want, raise max_images in config.toml. Nothing was sent."
         )
         raise InputError(msg)
+
+
+def _check_links(backend: Backend, to_send: Sequence[str], links: Sequence[str], monitor: Monitor) -> None:
+    """Raise InputError for links that the service could not fetch: it would be paid for nothing."""
+    profile = backend.profile
+    if profile.is_local or not to_send:  # the embedded service costs nothing, and says itself what it cannot fetch
+        return
+    if profile.check_links:
+        trial = Trial(profile.limits, Policy(allow_http=True, allow_hosts=profile.allow_hosts), profile.expected_wait_s)
+        problems = unreachable(to_send, trial, time.time(), monitor)
+    else:
+        problems = {link: words for link in to_send if (words := own_address_problem(link, profile.allow_hosts))}
+    if not problems:
+        return
+    next_step = "Choose a host in Image to URL that the service can reach."
+    if any(backend.journal.is_hosted(link) for link in problems):
+        backend.uploads.renew_links()
+        next_step = "Run again: Image to URL makes new links. " + next_step
+    if profile.check_links:
+        next_step += (
+            f" If the service can fetch them all the same, set check_links = false for profile {profile.name!r} in "
+            "config.toml, or CARTOONIZE_CHECK_LINKS=0."
+        )
+    raise refusal(problems, links, next_step)
 
 
 def _plan(

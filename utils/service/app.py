@@ -23,7 +23,8 @@ from ..contract import Limits, TaskStatus, build_request
 from ..errors import InputError
 from ..secret import Secret
 from .jobs import JobTable
-from .pictures import MEDIA_TYPES, PictureStore
+from .pictures import PictureStore
+from .serving import picture_response
 from .states import ImageState, TaskState
 from .workers import Workers
 
@@ -108,13 +109,7 @@ class Service:
         path = self._pictures.path(request.match_info["name"])
         if path is None:
             return refusal(404, "there is no such picture, or its link has expired")
-        media_type = MEDIA_TYPES[path.suffix[1:]]
-        headers = {
-            "Content-Type": media_type,
-            "Cache-Control": "private, no-store",
-            "X-Content-Type-Options": "nosniff",
-        }
-        return web.FileResponse(path, headers=headers)
+        return picture_response(path)
 
 
 def parse_body(body: bytes) -> tuple[list[str], int]:

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg"}
+from ..hosting import EXTENSIONS, new_name
+from ..private_files import make_private_folder
+
 MEDIA_TYPES = {extension: media_type for media_type, extension in EXTENSIONS.items()}
 _NAME = re.compile(r"[A-Za-z0-9_-]{43}\.(png|jpg)")
 
 
+def is_name(text: str) -> bool:
+    """Whether this can be the name of a picture: no path leads anywhere else then."""
+    return _NAME.fullmatch(text) is not None
+
+
 class PictureStore:
-    """Files in one folder; a name holds 256 random bits, and a file's modification time is the moment it expires."""
+    """Files in one folder: a name holds 256 random bits, and a file's modification time is the moment it expires."""
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
-        self._folder = folder
+        self._folder = make_private_folder(folder)
         self._clock = clock
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def put(self, data: bytes, media_type: str, lifetime_s: float) -> str:
+    def put(self, data: bytes, media_type: str, lifetime_s: float, name: str = "") -> str:
         """Keep the bytes for so many seconds and return their name; they appear whole or not at all."""
-        name = f"{secrets.token_urlsafe(32)}.{EXTENSIONS[media_type]}"
+        name = name or new_name(media_type)
         partial = self._folder / f"{name}.part"
         expires = self._clock() + lifetime_s
         try:
@@ -38,7 +43,7 @@ class PictureStore:
 
     def path(self, name: str) -> Path | None:
         """Return the file behind a name, or None if there is none or it has expired."""
-        if not _NAME.fullmatch(name):
+        if not is_name(name):
             return None
         path = self._folder / name
         try:
@@ -46,9 +51,21 @@ class PictureStore:
         except OSError:
             return None
 
+    def renew(self, name: str, lifetime_s: float) -> bool:
+        """Let a picture live for so many seconds from now on; returns whether it is there."""
+        path = self.path(name)
+        if path is None:
+            return False
+        expires = self._clock() + lifetime_s
+        try:
+            os.utime(path, (expires, expires))
+        except FileNotFoundError:  # removed in this moment
+            return False
+        return True
+
     def delete(self, name: str) -> None:
         """Forget a picture; deleting one that is gone is no error."""
-        if _NAME.fullmatch(name):
+        if is_name(name):
             (self._folder / name).unlink(missing_ok=True)
 
     def sweep(self) -> int:

@@ -1,0 +1,146 @@
+"""`portrait-cartoonize hosts`: the image hosts of this machine, tried out and cleaned up from a terminal."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from . import config
+from .backend import host_name, open_host, open_journal
+from .config import Config
+from .errors import CartoonizeError
+from .hosting.hosts import completed, problem_of, settings_of
+from .hosting.self_test import Step, steps
+from .hosting.uploads import Uploads
+from .monitor import count
+from .records import State
+from .terminal import say, show, show_json
+
+
+def hosts(arguments: Sequence[str]) -> int:
+    """Run one of the commands below and return the exit code."""
+    options = _parser().parse_args(arguments)
+    settings = config.load()
+    return int(options.run(options, settings))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="portrait-cartoonize hosts",
+        description="The image hosts of this machine: where Image to URL puts pictures.",
+    )
+    parser.set_defaults(run=_list)
+    parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
+    commands = parser.add_subparsers(metavar="COMMAND")
+    testing = commands.add_parser(
+        "test", help="upload a small picture, fetch it without credentials, and delete it again"
+    )
+    testing.add_argument("name", metavar="NAME")
+    testing.set_defaults(run=_test)
+    purging = commands.add_parser("purge", help="delete what was uploaded and is not needed any more")
+    purging.add_argument("name", metavar="NAME", nargs="?", help="of one host only")
+    purging.add_argument("--all", action="store_true", help="also what unfinished tasks may still need")
+    purging.add_argument(
+        "--forget",
+        action="store_true",
+        help="forget what cannot be deleted, as of a host that is not described any more",
+    )
+    purging.set_defaults(run=_purge)
+    for command in (testing, purging):
+        command.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON, for scripts")
+    return parser
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A host as the list shows it; what nobody describes any more has no kind."""
+
+    name: str
+    uploads: int
+    ready: bool = False
+    problem: str = "not described any more"
+    auto: bool = False
+    kind: str = ""
+    public: bool = False
+    link_lifetime_h: float = 0.0
+    delete_after: str = ""
+
+
+def _list(options: argparse.Namespace, settings: Config) -> int:
+    rows = _rows(settings)
+    if options.json:
+        show_json([asdict(row) for row in rows])
+        return 0
+    for row in rows:
+        marks = ["ready"] + ["auto"] * row.auto + ["public"] * row.public
+        state = ", ".join(marks) if row.ready else f"not ready: {row.problem}"
+        show(f"{row.name:16}  {row.kind or '-':8}  {count(row.uploads, 'upload'):11}  {state}")
+    return 0
+
+
+def _rows(settings: Config) -> list[_Row]:
+    there = Uploads(settings).registry.counts()
+    try:
+        default = host_name(settings, config.AUTO, settings.profile(config.AUTO))
+    except CartoonizeError:
+        default = ""
+    profile = settings.profiles.get(settings.default)
+    public_url = profile.public_url if profile else ""
+    rows = []
+    for name, host in settings.hosts.items():
+        problem = problem_of(completed(host, public_url))
+        rows.append(
+            _Row(
+                name,
+                there.pop(name, 0),
+                not problem,
+                problem,
+                name == default,
+                host.kind,
+                bool(host.public),
+                host.link_lifetime_h,
+                host.delete_after,
+            )
+        )
+    return rows + [_Row(name, uploads) for name, uploads in there.items()]
+
+
+def _test(options: argparse.Namespace, settings: Config) -> int:
+    profile = settings.profile(config.AUTO)
+    done: list[Step] = []
+    for step in steps(open_host(settings, options.name, profile).host, profile.allow_hosts):
+        done.append(step)
+        if not options.json:
+            show(f"{'ok    ' if step.is_good else 'FAILED'}  {step.name}: {step.words}")
+    if options.json:
+        show_json([{"step": step.name, "ok": step.is_good, "words": step.words} for step in done])
+    return 0 if all(step.is_good for step in done) else 1
+
+
+def _purge(options: argparse.Namespace, settings: Config) -> int:
+    uploads = Uploads(settings)
+    registry, name = uploads.registry, options.name
+    there = registry.counts()
+    if name is not None and name not in there:
+        settings_of(settings, name)  # one that nobody knows is a mistake
+    submissions = [] if options.all else open_journal(settings).submissions()
+    tasks = {(s.service, s.task_id) for s in submissions if s.state is State.ACCEPTED}
+    links = {link for s in submissions if s.state in (State.SENDING, State.UNKNOWN) for link in s.links}
+    records = registry.take(name, tasks, links)
+    problems = uploads.delete(records)
+    left = registry.counts()
+    deleted = sum(there.values()) - sum(left.values())
+    if options.forget:
+        registry.forget([record.number for record in records if record.host in problems])
+        left = registry.counts()
+    failed = bool(problems) and not options.forget
+    still_there = sum(n for host, n in left.items() if name in (None, host))
+    if options.json:
+        show_json({"deleted": deleted, "left": still_there, "problems": problems})
+        return int(failed)
+    why = " (unfinished tasks need them: --all deletes them, too)" if still_there and not problems else ""
+    say(f"{count(deleted, 'upload')} deleted, {still_there} left{why}")
+    for host, problem in problems.items():
+        say(f"{'error' if failed else 'forgotten'}: {host}: {problem}")
+    return int(failed)

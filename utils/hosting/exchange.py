@@ -1,0 +1,118 @@
+"""A request to an HTTP upload host and its reply: keys, repetition, and what a refusal means."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import requests
+
+from ..addresses import Policy, check_address, shown_name
+from ..contract import printable
+from ..download import CONNECT_TIMEOUT_S, PlainSession, read_body
+from ..errors import ConfigurationError, InputError, UnreachableError
+from ..http_errors import cause_of, nothing_was_sent
+from ..threads import within
+from .settings import HttpSettings
+from .template import Reply
+
+REQUEST_S = 600.0
+RETRY_WAITS_S = (0.5, 1.0, 2.0)
+_READ_TIMEOUT_S = 60.0
+_MAX_REPLY_BYTES = 1_000_000
+_SHORTEST_KEY = 6
+_PASSING = (408, 429, 500, 502, 503, 504)
+_REFUSALS: Mapping[int, str] = {
+    401: "does not accept the credentials",
+    403: "does not let these credentials do this",
+    404: "has nothing at this address",
+    405: "does not take this method here",
+    413: "does not take files of this size",
+}
+
+
+class Exchange:
+    """Requests to one host, with its keys; urllib3's own repetition would write whole addresses into the log."""
+
+    def __init__(self, settings: HttpSettings, policy: Policy, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._settings = settings
+        self._policy = policy
+        self._sleep = sleep
+        self._who = f"The image host {settings.name!r}"
+
+    def reply(self, method: str, url: str, *, gone_is_fine: bool = False, **content: Any) -> Reply:
+        """Return the reply to an accepted request; raises ConfigurationError or UnreachableError.
+
+        Repeated where that cannot make a second copy: a POST only if nothing of it was sent. Redirects are not
+        followed, so that no key leaves the host.
+        """
+        try:
+            check_address(url, self._policy)
+        except InputError as error:
+            raise ConfigurationError(f"{self._who}: {error}") from None  # noqa: EM102  # it is a sentence already
+        for wait_s in (*RETRY_WAITS_S, None):
+            try:
+                return self._reply(method, url, content, gone_is_fine=gone_is_fine)
+            except UnreachableError as error:
+                if wait_s is None or (method == "POST" and not error.is_refusal):
+                    raise
+            self._sleep(wait_s)
+        raise AssertionError  # the last attempt has returned or raised
+
+    def _reply(self, method: str, url: str, content: Mapping[str, Any], *, gone_is_fine: bool) -> Reply:
+        try:
+            status, reply = within(REQUEST_S, lambda: self._sent(method, url, content), "upload")
+        except TimeoutError as error:
+            msg = f"{self._who} is too slow: {error}."
+            raise UnreachableError(msg) from None
+        except UnreachableError as error:
+            error.amend(f"{self._who}: ", "")
+            raise
+        except InputError:
+            msg = f"{self._who} did not reply with a link but with more than {_MAX_REPLY_BYTES} bytes. Check url."
+            raise ConfigurationError(msg) from None
+        except requests.RequestException as error:
+            msg = f"{self._who} cannot be reached: {cause_of(error)}."
+            raise UnreachableError(msg, is_refusal=nothing_was_sent(error)) from None
+        # 302 and 303 point at what was made; the others say that the host has moved, and took nothing
+        is_answer = 200 <= status < 300 or (status in (302, 303) and "{header:location}" in self._settings.link.lower())
+        if is_answer or (gone_is_fine and status in (404, 410)):
+            return reply
+        words = _REFUSALS.get(status, "has moved" if 300 <= status < 400 else "refuses this")
+        words = "is in trouble" if status in _PASSING else words
+        msg = f"{self._who} {words} (HTTP {status}, {method} {shown_name(url)}). It says: {self.quoted(reply)}"
+        raise (UnreachableError if status in _PASSING else ConfigurationError)(msg)
+
+    def _sent(self, method: str, url: str, content: Mapping[str, Any]) -> tuple[int, Reply]:
+        settings = self._settings
+        is_own = _origin(url) == _origin(settings.url)  # a reply may name another address, which gets no keys
+        headers = {**(settings.headers if is_own else {}), **content.get("headers", {})}
+        with PlainSession() as session:
+            if is_own and settings.user:
+                session.auth = (settings.user, settings.password.reveal())
+            with session.request(
+                method,
+                url,
+                **{**content, "headers": headers},
+                stream=True,
+                allow_redirects=False,
+                timeout=(CONNECT_TIMEOUT_S, _READ_TIMEOUT_S),
+            ) as response:
+                names = {name.lower(): value for name, value in response.headers.items()}
+                return response.status_code, Reply(read_body(response, _MAX_REPLY_BYTES), names)
+
+    def quoted(self, reply: Reply) -> str:
+        """Return the beginning of a reply for an error text; a host may well repeat the key it was sent."""
+        settings, text = self._settings, printable(reply.body[:1000].decode("utf-8", "replace"))
+        query = (value for _, value in parse_qsl(urlsplit(settings.url).query))
+        for value in (*settings.headers.values(), *settings.fields.values(), settings.password.reveal(), *query):
+            for secret in (value, *value.split()):
+                text = text.replace(secret, "…") if len(secret) >= _SHORTEST_KEY else text
+        return repr(text[:200])
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port

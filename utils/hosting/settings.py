@@ -1,0 +1,211 @@
+"""Image hosts as the configuration describes them: one frozen dataclass a kind, whose fields are the file's keys."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+from ..secret import Secret
+from .template import Template, TemplateError
+
+LOCAL, COMFYUI = "local", "comfyui"
+UPLOADS_ROUTE = "/portrait_cartoonize/pictures"  # on ComfyUI's own server
+RESULT_STORED = "result stored"
+MAX_LIFETIME_H = 168.0  # 7 days, the most that S3 and Google sign for
+_WITHOUT_BLANKS = (
+    "bucket", "container", "account", "prefix", "endpoint", "region", "access_key", "secret_key", "session_token",
+)  # fmt: skip
+_NO_SECRET = Secret("")
+# They publish what they get, or keep it for ever: only somebody who knows that may put faces there.
+_PUBLIC_DOMAINS = (
+    "0x0.st", "catbox.moe", "file.io", "freeimage.host", "gofile.io", "imgbb.com", "imgur.com", "imgbox.com",
+    "pixeldrain.com", "postimages.org", "sm.ms", "temp.sh", "tmpfiles.org", "transfer.sh", "uguu.se",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class HostSettings:
+    """What all kinds have: how long links live, and whether an upload is deleted when its result is stored."""
+
+    kind: ClassVar[str]
+    name: str
+    link_lifetime_h: float = 24.0
+    delete_after: str = ""
+    public: bool | None = False
+    allow_http: bool = False
+
+    @property
+    def lifetime_s(self) -> float:
+        """How long a link works, in seconds."""
+        return self.link_lifetime_h * 3600.0
+
+    def with_environment(self, env: Mapping[str, str]) -> HostSettings:
+        """Return the settings as the environment completes them; credentials are looked up when a host is used."""
+        return replace(self, allow_http=self.allow_http or env.get("CARTOONIZE_ALLOW_HTTP") == "1")
+
+    def problem(self) -> str:
+        """Return what keeps the host from being used, in words; empty if nothing does."""
+        required = [f.name for f in fields(self) if f.metadata.get("required") and not getattr(self, f.name)]
+        if required:
+            return f"{', '.join(required)} not set"
+        if not 0 < self.link_lifetime_h <= MAX_LIFETIME_H:
+            return f"link_lifetime_h is {self.link_lifetime_h:g}; links live more than 0 and at most {MAX_LIFETIME_H:g}"
+        if self.delete_after not in ("", RESULT_STORED):
+            return f"delete_after is {self.delete_after!r}; it may be {RESULT_STORED!r}, or be left out"
+        return self._text_problem()
+
+    def _text_problem(self) -> str:
+        """Return which of the texts nobody could mean so, in words: libraries break on them in ways of their own."""
+        for key in (f.name for f in fields(self)):
+            value = getattr(self, key)
+            text = value.reveal() if isinstance(value, Secret) else value if isinstance(value, str) else ""
+            if key in _WITHOUT_BLANKS and re.search(r"[^!-~]", text):
+                return f"{key} has a blank, a line break or another character that cannot be in it"
+        return ""
+
+
+def _required() -> str:
+    return field(default="", metadata={"required": True})
+
+
+@dataclass(frozen=True)
+class LocalSettings(HostSettings):
+    """The pictures of the embedded service."""
+
+    kind: ClassVar[str] = LOCAL
+
+
+@dataclass(frozen=True)
+class ComfyUISettings(HostSettings):
+    """ComfyUI's own server, for people whose ComfyUI can be reached from outside at `public_url`."""
+
+    kind: ClassVar[str] = COMFYUI
+    public_url: str = ""
+
+    def with_environment(self, env: Mapping[str, str]) -> HostSettings:
+        """Return the settings with the public address of the environment, if they have none."""
+        own = super().with_environment(env)
+        return replace(own, public_url=self.public_url or env.get("CARTOONIZE_PUBLIC_URL", ""))  # type: ignore[call-arg]  # own is of this class
+
+    def problem(self) -> str:
+        """Return what keeps the host from being used, in words; empty if nothing does."""
+        if not self.public_url:
+            return "public_url (or CARTOONIZE_PUBLIC_URL), under which the service can reach this ComfyUI, is not set"
+        return super().problem() or url_problem(self.public_url, self.allow_http, "public_url")
+
+
+@dataclass(frozen=True)
+class S3Settings(HostSettings):
+    """S3 and what speaks like it; without keys those of the environment (AWS_ACCESS_KEY_ID, …) are used."""
+
+    kind: ClassVar[str] = "s3"
+    bucket: str = _required()
+    prefix: str = ""
+    endpoint: str = ""
+    region: str = ""
+    access_key: Secret = _NO_SECRET
+    secret_key: Secret = _NO_SECRET
+    session_token: Secret = _NO_SECRET
+    virtual_host: bool = False
+
+    def problem(self) -> str:
+        """Return what keeps the host from being used, in words; empty if nothing does."""
+        has_half = bool(self.access_key) != bool(self.secret_key)
+        endpoint = url_problem(self.endpoint, self.allow_http, "endpoint") if self.endpoint else ""
+        return super().problem() or endpoint or "access_key and secret_key belong together" * has_half
+
+
+@dataclass(frozen=True)
+class GcsSettings(HostSettings):
+    """Google Cloud Storage; `service_account` is a key file, else GOOGLE_APPLICATION_CREDENTIALS names one."""
+
+    kind: ClassVar[str] = "gcs"
+    bucket: str = _required()
+    prefix: str = ""
+    service_account: str = ""
+
+
+@dataclass(frozen=True)
+class AzureSettings(HostSettings):
+    """Azure Blob; without account and key those of the environment (AZURE_STORAGE_ACCOUNT_NAME, …_KEY) are used."""
+
+    kind: ClassVar[str] = "azure"
+    container: str = _required()
+    prefix: str = ""
+    account: str = ""
+    access_key: Secret = _NO_SECRET
+
+
+@dataclass(frozen=True)
+class HttpSettings(HostSettings):
+    """A host that takes uploads over HTTP; see `template` for what may stand in braces."""
+
+    kind: ClassVar[str] = "http"
+    url: str = field(default="", repr=False, metadata={"required": True})
+    method: str = "PUT"
+    link: str = field(default="", repr=False, metadata={"required": True})
+    file_field: str = "file"
+    fields: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    user: str = ""
+    password: Secret = _NO_SECRET
+    delete_url: str = field(default="", repr=False)
+    delete_method: str = "DELETE"
+    delete_fields: Mapping[str, str] = field(default_factory=dict, repr=False)
+    public: bool | None = None  # to be decided by whoever configures it
+    allow_http: bool = False
+
+    def problem(self) -> str:
+        """Return what keeps the host from being used, in words; empty if nothing does."""
+        if self.delete_after and not self.delete_url:
+            return "delete_after needs delete_url"
+        return super().problem() or self._method_problem() or self._template_problem() or self._public_problem()
+
+    def _method_problem(self) -> str:
+        if self.method not in ("PUT", "POST"):
+            return f"method is {self.method!r}; it may be 'PUT' or 'POST'"
+        if self.method == "PUT" and "{name}" not in self.url:
+            return "url must contain {name} for PUT: it is where each picture goes"
+        if self.delete_method not in ("DELETE", "POST", "PUT", "GET"):
+            return f"delete_method is {self.delete_method!r}; it may be 'DELETE', 'POST', 'PUT' or 'GET'"
+        return ""
+
+    def _template_problem(self) -> str:
+        texts = {"url": self.url, "link": self.link, "delete_url": self.delete_url}
+        texts |= {f"fields.{name}": text for name, text in self.fields.items()}
+        texts |= {f"delete_fields.{name}": text for name, text in self.delete_fields.items()}
+        for key, text in texts.items():
+            try:
+                unknown = set(Template(text).parts) - ({"name"} if key == "url" else {"name", "upload_url"})
+            except TemplateError as error:
+                return f"{key} {error}"
+            if unknown and (key == "url" or key.startswith("fields.")):
+                return f"{key} cannot have {{{min(unknown)}}}: there is no reply before the upload"
+        return url_problem(self.url, self.allow_http, "url")
+
+    def _public_problem(self) -> str:
+        host = (urlsplit(self.url).hostname or "").rstrip(".")
+        is_known = any(host == domain or host.endswith("." + domain) for domain in _PUBLIC_DOMAINS)
+        if self.public is None or (is_known and not self.public):
+            known = f"{host} is a public host" if is_known else "it does not say whether the host is public"
+            return f"{known}. Set public = true if others may see the pictures there, or they are kept for ever" + (
+                "" if is_known else "; public = false if it is your own and nobody guesses its links"
+            )
+        return ""
+
+
+def url_problem(url: str, allow_http: bool, name: str) -> str:
+    """Return what is wrong with an address, in words; empty if nothing is."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return f"{name} is not an address"
+    if parts.scheme != "https" and not (allow_http and parts.scheme == "http"):
+        return f"{name} must start with https:// (set allow_http or CARTOONIZE_ALLOW_HTTP=1 to permit http)"
+    if not host or parts.username or parts.password:
+        return f"{name} must name a host, without user name or password"
+    return ""
