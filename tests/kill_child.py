@@ -31,15 +31,13 @@ import pack
 pack.load()
 
 from cartoonize_pack.utils import client, config, download, journal  # noqa: E402  # after the pack has its name
-from cartoonize_pack.utils.backend import connect  # noqa: E402
+from cartoonize_pack.utils.backend import connect, open_host  # noqa: E402
 from cartoonize_pack.utils.collection import collect  # noqa: E402
 from cartoonize_pack.utils.errors import CartoonizeError  # noqa: E402
-from cartoonize_pack.utils.hosting.local import LocalHost  # noqa: E402
-from cartoonize_pack.utils.hosting.upload import upload  # noqa: E402
+from cartoonize_pack.utils.hosting.upload import Encoding, upload  # noqa: E402
 from cartoonize_pack.utils.images import Picture, decode, encode_png  # noqa: E402
 from cartoonize_pack.utils.monitor import Monitor  # noqa: E402
 from cartoonize_pack.utils.outcomes import OnFailure, settle  # noqa: E402
-from cartoonize_pack.utils.service.pictures import PictureStore  # noqa: E402
 from cartoonize_pack.utils.submission import Request, submit  # noqa: E402
 
 IMAGES = 2
@@ -65,10 +63,9 @@ def run(work: int) -> dict[str, Any]:
     backend = connect(settings, "env")
     hosted = upload(
         [partial(picture, work, index) for index in range(IMAGES)],
-        LocalHost(PictureStore(settings.home / "service" / "pictures"), "http://pictures.test"),
-        fmt="png",
-        may_fit=True,
-        limits=backend.profile.limits,
+        open_host(settings, "local", backend.profile),
+        Encoding("png", may_fit=True, limits=backend.profile.limits),
+        uploads=backend.uploads,
         journal=backend.journal,
         monitor=monitor,
     )

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from cartoonize_pack.utils import collection as collection_module
 from cartoonize_pack.utils import pictures as pictures_module
+from cartoonize_pack.utils.addresses import Policy
 from cartoonize_pack.utils.backend import Backend
 from cartoonize_pack.utils.collection import collect
-from cartoonize_pack.utils.config import Profile, Secret
-from cartoonize_pack.utils.download import Policy
+from cartoonize_pack.utils.config import Config, Profile, Secret
 from cartoonize_pack.utils.errors import (
     Cancelled,
     CartoonizeError,
@@ -28,6 +28,7 @@ from cartoonize_pack.utils.errors import (
     ServiceError,
     TaskFailedError,
 )
+from cartoonize_pack.utils.hosting.uploads import Uploads
 from cartoonize_pack.utils.images import Header
 from cartoonize_pack.utils.journal import Journal
 from cartoonize_pack.utils.monitor import Monitor, Progress
@@ -72,7 +73,8 @@ def backend(api: HTTPServer, home: Path) -> Backend:
         allow_http=True,
     )
     policy = Policy(allow_http=True, own_address=base)
-    return Backend(profile, policy, Journal(home), ResultStore(home, 10**9))
+    uploads = Uploads(Config(home, {}, profile.name))
+    return Backend(profile, policy, Journal(home), ResultStore(home, 10**9), uploads)
 
 
 def reopened(backend: Backend, home: Path) -> Backend:

@@ -18,6 +18,7 @@ import pytest
 from cartoonize_pack.utils.config import Config, Profile, Secret, default_home, ensure_home, load, platform_home
 from cartoonize_pack.utils.contract import Limits
 from cartoonize_pack.utils.errors import ConfigurationError
+from cartoonize_pack.utils.hosting.settings import ComfyUISettings, HttpSettings, LocalSettings, S3Settings
 from cartoonize_pack.utils.private_files import make_private_folder
 
 ENV = {
@@ -193,6 +194,52 @@ def test_image_host_and_public_address_come_from_the_environment_unless_the_file
     assert (read(home).profiles["a"].host, read(home).profiles["a"].public_url) == ("", "")
 
 
+@pytest.mark.parametrize(
+    ("env", "top", "own", "expected"),
+    [
+        ("", "", "", ""),
+        ("", "", "own", "own"),
+        ("", "top", "", "top"),
+        ("", "top", "own", "own"),
+        ("env", "", "", "env"),
+        ("env", "", "own", "own"),
+        ("env", "top", "", "env"),
+        ("env", "top", "own", "own"),
+    ],
+)
+def test_the_image_host_is_the_profiles_then_the_environments_then_the_files(
+    home: Path, env: str, top: str, own: str, expected: str
+) -> None:
+    """All three may name one; a profile without its own has what the others have, the embedded service too."""
+    toml = f"default_host = '{top}'\n" * bool(top) + "[profiles.a]" + f"\nhost = '{own}'" * bool(own) + TOML
+    config = read(home, toml + "[profiles.b]" + TOML, {**ENV, "CARTOONIZE_HOST": env})
+    assert config.profiles["a"].host == expected
+    for name in ("b", "env", "local", "local-anime", "local-manga"):
+        assert config.profiles[name].host == (env or top)
+
+
+@pytest.mark.parametrize("own", [None, True, False])
+@pytest.mark.parametrize("value", [None, "", "0", "1", "no", "00"])
+def test_links_are_checked_unless_the_profile_or_the_environment_says_no(
+    home: Path, own: bool | None, value: str | None
+) -> None:
+    """It protects the purse, so only an exact "0" or false does; the environment cannot switch it on again."""
+    line = "" if own is None else f"\ncheck_links = {str(own).lower()}"
+    env = ENV if value is None else {**ENV, "CARTOONIZE_CHECK_LINKS": value}
+    config = read(home, f"[profiles.a]{line}{TOML}[profiles.b]{TOML}", env)
+    assert config.profiles["a"].check_links is (own is not False and value != "0")
+    for name in ("b", "env", "local"):
+        assert config.profiles[name].check_links is (value != "0")
+
+
+def test_the_expected_wait_is_ten_minutes_unless_the_profile_says_otherwise(home: Path) -> None:
+    """It is how long links must still work."""
+    config = read(home, f"[profiles.a]\nexpected_wait_s = 7200{TOML}[profiles.b]{TOML}", ENV)
+    assert config.profiles["a"].expected_wait_s == 7200
+    for name in ("b", "env", "local"):
+        assert config.profiles[name].expected_wait_s == 600
+
+
 @pytest.mark.parametrize("name", ["CARTOONIZE_CREATE_URL", "CARTOONIZE_RESULT_URL"])
 def test_plain_http_needs_leave(home: Path, name: str) -> None:
     """The key would travel in the clear: the message names the address's variable and the switch."""
@@ -260,6 +307,8 @@ def test_a_profile_of_the_file_may_set_everything(home: Path) -> None:
         allow_hosts = ["nas.lan", "10.0.0.7"]
         send_priority = false
         max_images = 7
+        check_links = false
+        expected_wait_s = 3600
         [profiles.vendor.limits]
         max_images = 5
         min_priority = 1
@@ -285,6 +334,8 @@ def test_a_profile_of_the_file_may_set_everything(home: Path) -> None:
         send_priority=False,
         limits=Limits(5, 1, 3, 1_000_000, 100, 2000, 2.5),
         max_images=7,
+        check_links=False,
+        expected_wait_s=3600,
     )
 
 
@@ -380,6 +431,15 @@ def test_a_name_of_the_pack_cannot_be_taken(home: Path, name: str) -> None:
         ("max_images = 0", "max_images"),
         ("max_images = -1", "max_images"),
         ("max_results_bytes = 5", "max_results_bytes"),
+        ("default_host = 'local'", "default_host"),
+        *[
+            (f"{key} = {value}", key)
+            for key, values in {
+                "check_links": ("'false'", "0", "1", "[]", "{}"),
+                "expected_wait_s": ("'600'", "600.5", "true", "false", "0", "-1", "inf", "[]"),
+            }.items()
+            for value in values
+        ],
     ],
 )
 def test_a_wrong_type_or_an_unknown_key_is_refused_by_name(home: Path, line: str, key: str) -> None:
@@ -422,6 +482,23 @@ def test_a_whole_number_is_good_enough_for_the_aspect(home: Path) -> None:
         ("default_profile = 3", "default_profile"),
         ("default_profile = true", "default_profile"),
         ("default_profile = ['local']", "default_profile"),
+        ("default_host = 3", "default_host must be the name of a host"),
+        ("default_host = true", "default_host must be the name of a host"),
+        ("default_host = ['local']", "default_host must be the name of a host"),
+        ("hosts = 3", "[hosts] must be a table of tables"),
+        ("hosts = ['a']", "[hosts] must be a table of tables"),
+        ("[[hosts]]\nkind = 's3'", "[hosts] must be a table of tables"),
+        ("[hosts]\nmine = 's3'", "[hosts.mine] must be a table"),
+        ("[hosts.auto]\nkind = 's3'", "[hosts.auto] must be a table, with a name"),
+        ("[hosts.'../x']\nkind = 's3'", "[hosts.../x] must be a table, with a name"),
+        ("[hosts.mine]", "[hosts.mine] kind is None"),
+        ("[hosts.mine]\nkind = 'aws'", "[hosts.mine] kind is 'aws'"),
+        ("[hosts.mine]\nkind = 'local'", "[hosts.mine] kind is 'local'"),
+        ("[hosts.local]\nkind = 's3'", "[hosts.local] kind is 's3'"),
+        ("[hosts.mine]\nkind = 's3'\nbukket = 'b'", "[hosts.mine] has the unknown key 'bukket'"),
+        ("[hosts.mine]\nkind = 's3'\nlink_lifetime_h = '24'", "[hosts.mine] link_lifetime_h must be a number"),
+        ("[hosts.mine]\nkind = 'http'\nheaders = { a = 1 }", "[hosts.mine] headers must be a table of strings"),
+        ("[host.mine]\nkind = 's3'", "unknown key 'host'"),
         ("profiles = 3", "profiles"),
         ("profiles = ['a']", "profiles"),
         ("[profiles]\nmine = 3", "profiles.mine"),
@@ -451,6 +528,12 @@ def test_a_wrong_shape_of_the_file_is_refused_by_name(home: Path, toml: str, wor
         "[profiles.mine]\napp_secret = ['hunter2']",
         "[profiles.mine]\nlimits = 'hunter2'",
         "profiles = 'hunter2'",
+        "hosts = 'hunter2'",
+        "[hosts]\nmine = 'hunter2'",
+        "[hosts.mine]\nkind = 's3'\nsecretkey = 'hunter2'",
+        "[hosts.mine]\nkind = 's3'\nsecret_key = ['hunter2']",
+        "[hosts.mine]\nkind = 'http'\nheaders = 'hunter2'",
+        "[hosts.mine]\nkind = 'http'\nfields = { key = ['hunter2'] }",
     ],
     ids=[
         "no quotes",
@@ -462,6 +545,12 @@ def test_a_wrong_shape_of_the_file_is_refused_by_name(home: Path, toml: str, wor
         "a list",
         "limits",
         "no table",
+        "no table of hosts",
+        "no table of a host",
+        "misspelt key of a host",
+        "a list in a host",
+        "headers",
+        "fields",
     ],
 )
 def test_no_mistake_in_the_file_shows_the_secret(home: Path, toml: str) -> None:
@@ -503,6 +592,65 @@ def test_a_folder_in_place_of_the_file_is_refused_by_name(home: Path) -> None:
 def test_an_empty_file_changes_nothing(home: Path, toml: str) -> None:
     """As if it were not there."""
     assert list(read(home, toml).profiles) == ["local", "local-anime", "local-manga"]
+
+
+# Image hosts
+
+
+def test_without_configuration_there_are_two_image_hosts(home: Path) -> None:
+    """The embedded service's, and ComfyUI itself, which is not ready yet."""
+    assert read(home).hosts == {"local": LocalSettings("local"), "comfyui": ComfyUISettings("comfyui")}
+    assert list(read(home).hosts) == ["local", "comfyui"]
+
+
+def test_the_hosts_of_the_file_stand_behind_the_built_in_ones(home: Path) -> None:
+    """In their order; a built-in one that is described keeps its place."""
+    config = read(
+        home,
+        """
+        [hosts.bucket]
+        kind = "s3"
+        bucket = "faces"
+        link_lifetime_h = 48
+        [hosts.comfyui]
+        link_lifetime_h = 2
+        [hosts.Attic]
+        kind = "http"
+        url = "https://me.example/{name}"
+        link = "{upload_url}"
+        public = false
+        """,
+    )
+    assert list(config.hosts.items()) == [
+        ("local", LocalSettings("local")),
+        ("comfyui", ComfyUISettings("comfyui", link_lifetime_h=2)),
+        ("bucket", S3Settings("bucket", bucket="faces", link_lifetime_h=48)),
+        ("Attic", HttpSettings("Attic", url="https://me.example/{name}", link="{upload_url}", public=False)),
+    ]
+
+
+def test_the_environment_completes_every_host(home: Path) -> None:
+    """Leave for plain http goes to all, the public address to ComfyUI's kind, unless the file has one."""
+    toml = """
+        [hosts.bucket]
+        kind = "s3"
+        [hosts.outside]
+        kind = "comfyui"
+        public_url = "https://own.example"
+    """
+    env = {"CARTOONIZE_ALLOW_HTTP": "1", "CARTOONIZE_PUBLIC_URL": "http://env.example"}
+    hosts = read(home, toml, env).hosts
+    assert all(settings.allow_http for settings in hosts.values())
+    assert hosts["comfyui"] == ComfyUISettings("comfyui", public_url="http://env.example", allow_http=True)
+    assert hosts["outside"] == ComfyUISettings("outside", public_url="https://own.example", allow_http=True)
+    assert not any(settings.allow_http for settings in read(home, toml).hosts.values())
+
+
+def test_an_unfinished_host_and_an_unknown_default_stop_nothing(home: Path) -> None:
+    """They are told when they are used."""
+    config = read(home, "default_host = 'nope'\n[hosts.bucket]\nkind = 's3'\n[profiles.mine]" + TOML)
+    assert config.profile("mine").host == "nope"
+    assert config.hosts["bucket"].problem() == "bucket not set"
 
 
 # Names

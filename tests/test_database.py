@@ -25,7 +25,7 @@ PATIENCE_S = 10.0  # for what happens at once; only a broken test waits that lon
 OPEN = (
     "from cartoonize_pack.utils.database import Database\n"
     "from cartoonize_pack.utils.errors import ConfigurationError\n"
-    f"database = Database(Path(sys.argv[1]), ({FIRST!r},), 'The notes')\n"
+    f"database = Database(Path(sys.argv[1]), ({FIRST!r},), 'The notes', tells='what was noted')\n"
 )
 GET_IN = """
 import sqlite3, sys
@@ -48,7 +48,7 @@ def path(tmp_path: Path) -> Path:
 
 def opened(path: Path, migrations: Sequence[str] = (FIRST,)) -> Database:
     """The file as a new process sees it."""
-    return Database(path, migrations, "The notes")
+    return Database(path, migrations, "The notes", tells="what was noted")
 
 
 def add(path: Path, *texts: str) -> None:

@@ -10,6 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from cartoonize_pack.utils import config
+from cartoonize_pack.utils.hosting.hosts import OBSTORE
+from cartoonize_pack.utils.hosting.tables import KINDS
 from pack import ROOT
 
 if sys.version_info >= (3, 11):
@@ -59,8 +62,9 @@ def test_dependencies_point_down(path: Path) -> None:
     base = {"requests", "urllib3", "numpy", "PIL", "aiohttp", "scipy"}  # urllib3 is requests' own
     base |= {"tomllib", "tomli"}  # the standard library has the first since 3.11, the second stands in for it
     host = {"torch", "comfy", "comfy_execution", "folder_paths", "server"}
+    extra = {"obstore"} if path.name == "storage.py" else set()
     foreign = {name for name in imported if name not in sys.stdlib_module_names}
-    assert foreign <= (base | host if path.name == "_comfy.py" else base)
+    assert foreign <= base | extra | (host if path.name == "_comfy.py" else set())
 
 
 def test_importing_the_pack_does_nothing_and_loads_nothing_heavy(tmp_path: Path) -> None:
@@ -79,6 +83,23 @@ def test_importing_the_pack_does_nothing_and_loads_nothing_heavy(tmp_path: Path)
     environment = {**os.environ, "CARTOONIZE_HOME": str(tmp_path / "home"), "PYTHONDONTWRITEBYTECODE": "1"}
     subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parent, env=environment, check=True)
     assert not (tmp_path / "home").exists()
+
+
+def test_the_package_that_object_storage_names_is_the_extra() -> None:
+    """The line that an error tells to install, pyproject.toml and the README agree."""
+    assert PROJECT["project"]["optional-dependencies"]["storage"] == [OBSTORE]
+    assert f"pip install '{OBSTORE}'" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_what_the_readme_configures_is_ready(tmp_path: Path) -> None:
+    """All its TOML, copied into one file: the default profile can be used, and so can every host."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = "\n".join(re.findall(r"^```toml\n(.*?)^```", readme, re.M | re.S))
+    (tmp_path / "config.toml").write_text(text.replace("…", "x"), encoding="utf-8")
+    settings = config.load(tmp_path, {})
+    assert settings.profile("auto").host in settings.hosts
+    assert {name: host.problem() for name, host in settings.hosts.items()} == dict.fromkeys(settings.hosts, "")
+    assert {host.kind for host in settings.hosts.values()} == set(KINDS)
 
 
 def test_the_readme_names_only_variables_that_exist() -> None:

@@ -56,7 +56,9 @@ def entries(answer: tuple[Any, ...]) -> list[dict[str, Any]]:
 def test_the_same_pixels_are_the_same_work_under_every_new_link(host: StandInHost, service: ScriptedService) -> None:
     """Uploaded anew, the link is another one; the task is the one that was paid, and the node says so."""
     picture = np.random.default_rng(1).random((2, 300, 280, 3), np.float32)
-    first, second = (execute(IMAGE_TO_URL, images=picture)[0] for _ in range(2))
+    first = execute(IMAGE_TO_URL, images=picture)[0]
+    Path(os.environ["CARTOONIZE_HOME"], "uploads.sqlite3").unlink()  # else the link would be used again
+    second = execute(IMAGE_TO_URL, images=picture)[0]
     assert first != second
     assert submit(first) == submit(second) == "task-1"
     assert len(service.submissions) == 1

@@ -74,6 +74,7 @@ def backend(api: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> Backend:
         "APP_KEY": "key",
         "APP_SECRET": "secret",
         "ALLOW_HTTP": "1",
+        "CHECK_LINKS": "0",
         "ALLOW_HOSTS": "127.0.0.1,localhost",
     }.items():
         monkeypatch.setenv(f"CARTOONIZE_{name}", value)

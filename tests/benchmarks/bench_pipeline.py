@@ -31,7 +31,7 @@ from cartoonize_pack.utils import config  # noqa: E402  # the pack has no import
 from cartoonize_pack.utils.backend import connect, open_host  # noqa: E402
 from cartoonize_pack.utils.batches import Sizes, make_batch  # noqa: E402
 from cartoonize_pack.utils.collection import collect  # noqa: E402
-from cartoonize_pack.utils.hosting.upload import PARALLEL, upload  # noqa: E402
+from cartoonize_pack.utils.hosting.upload import PARALLEL, Encoding, upload  # noqa: E402
 from cartoonize_pack.utils.images import (  # noqa: E402
     MAX_PIXELS,
     READABLE_FORMATS,
@@ -73,9 +73,8 @@ def through_the_pack(batch: np.ndarray, settings: config.Config, variation: int)
     hosted = upload(
         [partial(from_float, values) for values in batch],
         open_host(settings, "auto", backend.profile),
-        fmt="auto",
-        may_fit=True,
-        limits=backend.profile.limits,
+        Encoding("auto", may_fit=True, limits=backend.profile.limits),
+        uploads=backend.uploads,
         journal=backend.journal,
         monitor=monitor,
     )
