@@ -664,8 +664,22 @@ def test_hosts_that_are_not_what_they_were_are_told_and_nothing_is_forgotten(tmp
     assert "There is no image host 'gone' on this machine; it has: moved, mine" in problems["gone"]
     assert "The image host 'moved' is another place now than when these were uploaded" in problems["moved"]
     assert machine.registry.counts() == {"gone": 1, "moved": 1}
-    assert machine.uploads(before).delete(records[1:]) == {}
-    assert machine.registry.counts() == {"gone": 1}
+    assert "has no delete_url" in machine.uploads(before).delete(records[1:])["moved"]
+    assert machine.registry.counts() == {"gone": 1, "moved": 1}
+
+
+def test_an_expired_upload_that_cannot_be_deleted_is_forgotten_in_silence(
+    tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its link is at an end, and there is nothing to do: a warning at every run would help nobody."""
+    machine = Machine(tmp_path / "state", clock)
+    host = HttpSettings("paste", url="https://paste.example/", method="POST", link="{text}", public=False)
+    machine.host.identity = HttpHost(host).identity
+    machine.uploaded(10, settings=host)
+    clock.now += host.lifetime_s + 1
+    machine.uploads(host).sweep().result(timeout=10)
+    assert machine.registry.counts() == {}
+    assert caplog.messages == []
 
 
 def test_one_host_that_fails_does_not_keep_the_others_from_deleting(

@@ -52,18 +52,20 @@ class Exchange:
             check_address(url, self._policy)
         except InputError as error:
             raise ConfigurationError(f"{self._who}: {error}") from None  # noqa: EM102  # it is a sentence already
+        end = time.monotonic() + REQUEST_S
         for wait_s in (*RETRY_WAITS_S, None):
             try:
-                return self._reply(method, url, content, gone_is_fine=gone_is_fine)
+                return self._reply(method, url, content, left_s=end - time.monotonic(), gone_is_fine=gone_is_fine)
             except UnreachableError as error:
-                if wait_s is None or (method == "POST" and not error.is_refusal):
+                is_last = wait_s is None or time.monotonic() + wait_s > end
+                if is_last or (method == "POST" and not error.is_refusal):
                     raise
-            self._sleep(wait_s)
+            self._sleep(wait_s or 0.0)
         raise AssertionError  # the last attempt has returned or raised
 
-    def _reply(self, method: str, url: str, content: Mapping[str, Any], *, gone_is_fine: bool) -> Reply:
+    def _reply(self, method: str, url: str, content: Mapping[str, Any], *, left_s: float, gone_is_fine: bool) -> Reply:
         try:
-            status, reply = within(REQUEST_S, lambda: self._sent(method, url, content), "upload")
+            status, reply = within(left_s, lambda: self._sent(method, url, content), "upload")
         except TimeoutError as error:
             msg = f"{self._who} is too slow: {error}."
             raise UnreachableError(msg) from None

@@ -64,10 +64,11 @@ class HttpHost:
         return upload if found.status in (200, 206) else None
 
     def delete(self, upload: Upload) -> None:
-        """Remove the upload, if the configuration says how; else its link merely counts as expired."""
+        """Remove the upload; raises ConfigurationError if the configuration does not say how."""
         settings, words = self._settings, {"name": upload.name, "upload_url": self._url_of(upload.name)}
-        if not settings.delete_url:
-            return
+        if not settings.can_delete:
+            msg = f"The image host {settings.name!r} has no delete_url: what was uploaded stays there."
+            raise ConfigurationError(msg)
         try:
             words["link"] = upload.link or self._filled("link", settings.link, words)
             words |= json.loads(upload.removal or "{}")
@@ -82,7 +83,7 @@ class HttpHost:
     def _removal(self, words: Mapping[str, str], reply: Reply) -> str:
         """Return what of the reply is needed to delete the upload; what the configuration holds stays there."""
         settings = self._settings
-        if not settings.delete_url:
+        if not settings.can_delete:
             return ""
         texts = {"delete_url": settings.delete_url}
         texts |= {f"delete_fields.{name}": text for name, text in settings.delete_fields.items()}

@@ -42,6 +42,11 @@ class HostSettings:
         """How long a link works, in seconds."""
         return self.link_lifetime_h * 3600.0
 
+    @property
+    def can_delete(self) -> bool:
+        """Whether an upload can be deleted there."""
+        return True
+
     def with_environment(self, env: Mapping[str, str]) -> HostSettings:
         """Return the settings as the environment completes them; credentials are looked up when a host is used."""
         return replace(self, allow_http=self.allow_http or env.get("CARTOONIZE_ALLOW_HTTP") == "1")
@@ -64,6 +69,8 @@ class HostSettings:
             text = value.reveal() if isinstance(value, Secret) else value if isinstance(value, str) else ""
             if key in _WITHOUT_BLANKS and re.search(r"[^!-~]", text):
                 return f"{key} has a blank, a line break or another character that cannot be in it"
+            if key in ("bucket", "container") and not re.fullmatch(r"[A-Za-z0-9._-]+", text):
+                return f"{key} is {text!r}; it is a name alone, what comes after a slash is the prefix"
         return ""
 
 
@@ -158,9 +165,14 @@ class HttpSettings(HostSettings):
     public: bool | None = None  # to be decided by whoever configures it
     allow_http: bool = False
 
+    @property
+    def can_delete(self) -> bool:
+        """Whether the description says how."""
+        return bool(self.delete_url)
+
     def problem(self) -> str:
         """Return what keeps the host from being used, in words; empty if nothing does."""
-        if self.delete_after and not self.delete_url:
+        if self.delete_after and not self.can_delete:
             return "delete_after needs delete_url"
         return super().problem() or self._method_problem() or self._template_problem() or self._public_problem()
 

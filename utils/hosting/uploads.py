@@ -58,7 +58,11 @@ class Uploads:
 
     def _delete_leftovers(self, spare_s: float) -> None:
         try:
-            problems = self.delete(self.registry.take_leftovers(spare_s))
+            records = self.registry.take_leftovers(spare_s)
+            # what cannot be deleted is told once, by purge; here it is at an end when its link is
+            stuck = [r for r in records if r.host in self._config.hosts and not self._config.hosts[r.host].can_delete]
+            self.registry.forget([record.number for record in stuck])
+            problems = self.delete(record for record in records if record not in stuck)
         except CartoonizeError as error:
             problems = {"uploads": str(error)}
         for host, problem in problems.items():
