@@ -59,6 +59,10 @@ def age_of_links(host: str | None) -> str:
     """Return a text that changes when the links of a host should be made anew; what is broken is told by the run."""
     try:
         settings = _comfy.load_config()
-        return Uploads(settings).age_of_links(host_name(settings, host or "", settings.profile(config.AUTO)))
+        try:
+            name = host and host_name(settings, host, settings.described(config.AUTO))
+        except ConfigurationError:
+            name = None
+        return Uploads(settings).age_of_links(name)
     except ConfigurationError:
         return ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
@@ -27,24 +28,34 @@ _log = logging.getLogger(__name__)
 
 
 def load_config() -> config.Config:
-    """Read the configuration; state lives in ComfyUI's system-user folder, which its HTTP server never serves."""
+    """Read the configuration."""
+    return config.load(_own_home())
+
+
+def home() -> Path:
+    """Return where state lives, without reading anything there."""
+    return config.home_of(_own_home(), os.environ)
+
+
+def _own_home() -> Path | None:
+    """Return ComfyUI's system-user folder, which its HTTP server never serves; None without a ComfyUI."""
     try:
         import folder_paths
     except ImportError:
-        return config.load()
+        return None
     try:
-        home = Path(folder_paths.get_system_user_directory(config.STATE_FOLDER))
+        return Path(folder_paths.get_system_user_directory(config.STATE_FOLDER))
     except AttributeError:  # older than 0.3.76: the same place, so that an update finds what was paid
-        home = Path(folder_paths.get_user_directory()) / f"__{config.STATE_FOLDER}"
-    return config.load(home)
+        return Path(folder_paths.get_user_directory()) / f"__{config.STATE_FOLDER}"
 
 
 def add_route(path: str, handler: Callable[[Any], Any]) -> None:
     """Answer GET and HEAD of a path on ComfyUI's server, if this is a ComfyUI; it takes routes only while it starts."""
     server = sys.modules.get("server")  # loaded long before any pack
     instance = getattr(getattr(server, "PromptServer", None), "instance", None)
-    if instance is not None:
-        instance.routes.get(path)(handler)
+    if instance is None or any(getattr(route, "path", "") == path for route in instance.routes):
+        return  # a second copy of the pack: ComfyUI does not start with the same route twice
+    instance.routes.get(path)(handler)
 
 
 def only(values: Sequence[R]) -> R:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from ..utils.errors import ConfigurationError
 from . import _comfy
 
 if TYPE_CHECKING:
@@ -19,11 +18,7 @@ async def serve_upload(request: web.Request) -> web.StreamResponse:
     from ..utils.hosting.comfyui import answer
     from ..utils.service.serving import HEADERS, picture_response
 
-    try:
-        home = _comfy.load_config().home
-    except ConfigurationError:
-        return web.Response(status=503, text="the configuration is broken; its error is shown by the nodes")
-    found = answer(home, request.match_info["name"], request.query, time.time())
+    found = answer(_comfy.home(), request.match_info["name"], request.query, time.time())
     if found.path is None:
         return web.Response(status=found.status, text=found.words, headers=HEADERS)
     return picture_response(found.path)

@@ -1039,7 +1039,7 @@ def test_neither_report_nor_journal_holds_a_key_that_the_service_echoes(
     with pytest.raises(ServiceError) as caught:
         gather(backend, "t2")
     texts = [collection.outcomes[0].reason, write_report(collection, "test", None), str(caught.value)]
-    texts += [path.read_bytes().decode("latin-1") for path in home.rglob("*.sqlite3*")]
+    texts += [path.read_bytes().decode("latin-1") for path in home.rglob("journal.sqlite3*")]
     assert len(texts) == 4
     for text in texts:
         assert "no face for [key], [key] or [key]" in text

@@ -322,7 +322,7 @@ def changed(host: str | None) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("host", "half_s"), [("auto", 43_200), ("local", 43_200), ("bucket", 3600), ("web", 43_200), (None, 43_200)]
+    ("host", "half_s"), [("auto", 43_200), ("local", 43_200), ("bucket", 3600), ("web", 43_200), (None, 3600)]
 )
 def test_links_are_remembered_for_half_of_their_lifetime(
     no_network: None, told_time: Clock, host: str | None, half_s: float

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import pytest
 from cartoonize_pack.utils.errors import ConfigurationError
+from cartoonize_pack.utils.hosting.http_settings import HttpSettings
 from cartoonize_pack.utils.hosting.settings import (
     MAX_LIFETIME_H,
     RESULT_STORED,
@@ -18,7 +19,6 @@ from cartoonize_pack.utils.hosting.settings import (
     ComfyUISettings,
     GcsSettings,
     HostSettings,
-    HttpSettings,
     LocalSettings,
     S3Settings,
     url_problem,
@@ -33,7 +33,7 @@ READY: Mapping[str, HostSettings] = {
     "comfyui": ComfyUISettings("h", public_url="https://me.example"),
     "s3": S3Settings("h", bucket="b"),
     "gcs": GcsSettings("h", bucket="b"),
-    "azure": AzureSettings("h", container="c"),
+    "azure": AzureSettings("h", container="c", account="a"),
     "http": HttpSettings("h", url="https://me.example/{name}", link="{upload_url}", public=False),
 }
 

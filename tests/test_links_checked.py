@@ -153,7 +153,7 @@ DENIED = "<Error><Code>AccessDenied</Code><Message>Request has expired</Message>
         ({"status": 416}, "leads to an empty file"),
         ({"status": 500}, "answers HTTP 500"),
         ({"response_data": PAGE, "content_type": "image/png"}, "leads to a web page, not to a picture"),
-        ({"response_data": png(), "content_type": "text/html"}, "leads to a web page, not to a picture"),
+        ({"response_data": "gone, sorry", "content_type": "text/html"}, "leads to a web page, not to a picture"),
         ({"response_data": f"{PAGE}<input type='password'>"}, "leads to a login page"),
         ({"response_data": ""}, "leads to an empty file"),
         ({"response_data": b"GIF89a", "content_type": "image/png"}, "leads to a GIF file; the service takes PNG, JPEG"),

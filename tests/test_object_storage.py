@@ -699,9 +699,7 @@ def test_submit_tries_the_links_and_asks_for_new_ones_when_they_are_gone(
     age = IMAGE_TO_URL.IS_CHANGED(host=["storage"])
     assert main(["hosts", "purge", "--all"]) == 0
     assert bucket.names == []
-    with pytest.raises(
-        InputError, match="image 1: .*is not there, or not any more.*\nimage 2: .*Nothing was sent"
-    ) as no:
+    with pytest.raises(InputError, match="image 1: .*which has deleted it since.*\nimage 2: .*Nothing was sent") as no:
         submit(links, variation=1)
     assert "Run again: Image to URL makes new links" in str(no.value)
     assert "Signature" not in str(no.value)

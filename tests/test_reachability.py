@@ -34,6 +34,7 @@ from cartoonize_pack.utils.reachability import (
     own_address_problem,
     refusal,
     unreachable,
+    unusable,
 )
 from cartoonize_pack.utils.threads import start
 from PIL import Image
@@ -82,7 +83,10 @@ GOOD = Peek(LINK, 200, "image/png", PNG, len(PNG))
     ("status", "words"),
     [
         (401, "asks for a login (HTTP 401), which the service does not have"),
-        (403, "is refused (HTTP 403): its signature is wrong or has expired, or it is not public"),
+        (
+            403,
+            "is refused (HTTP 403): its signature is wrong or has expired (by the host's clock), or it is not public",
+        ),
         (404, "is not there, or not any more (HTTP 404)"),
         (407, "asks for a login at a proxy (HTTP 407)"),
         (410, "is not there any more (HTTP 410)"),
@@ -595,6 +599,12 @@ def trial(*allow_hosts: str, must_last_s: float = 600.0) -> Trial:
     return Trial(LIMITS, policy(*allow_hosts), must_last_s)
 
 
+def checked(links: list[str], trial: Trial, now_s: float, monitor: Monitor) -> dict[str, str]:
+    """Both steps as Submit takes them: who can be judged unasked is not asked."""
+    problems = unusable(links, trial, now_s)
+    return problems | unreachable([link for link in links if link not in problems], trial, monitor)
+
+
 def names(monkeypatch: pytest.MonkeyPatch, **addresses: str) -> None:
     """Let NAME.test lead to addresses, as in the answer of a name server."""
     real = socket.getaddrinfo
@@ -610,7 +620,7 @@ def test_good_links_have_no_problem(site: Site) -> None:
     """As PNG, as JPEG, behind a redirect, or with a signature that lasts."""
     site.answers |= {"/2.jpg": sends(encoded("JPEG")), "/moved": leads_to("/1.png")}
     links = ["/1.png", "/2.jpg", "/moved", f"/1.png?expires={NOW + 600:.0f}&signature=a"]
-    assert unreachable([site.link(path) for path in links], trial(), NOW, Monitor()) == {}
+    assert checked([site.link(path) for path in links], trial(), NOW, Monitor()) == {}
     assert len(site.asked) == 5
 
 
@@ -628,7 +638,7 @@ def test_each_link_is_asked_once_and_problems_stand_in_the_order_of_the_links(si
 
     site.answers |= {"/first": late, "/last": last}
     first, good, last_one = (site.link(path) for path in ("/first", "/1.png", "/last"))
-    problems = unreachable([first, good, first, last_one, good], trial(), NOW, Monitor())
+    problems = checked([first, good, first, last_one, good], trial(), NOW, Monitor())
     assert list(problems) == [first, last_one]
     assert "HTTP 404" in problems[first]
     assert "HTTP 410" in problems[last_one]
@@ -637,7 +647,7 @@ def test_each_link_is_asked_once_and_problems_stand_in_the_order_of_the_links(si
 
 def test_links_that_differ_in_their_query_are_different_links(site: Site) -> None:
     """A signature may be good in one and wrong in the other."""
-    unreachable([site.link("/1.png?signature=a"), site.link("/1.png?signature=b")], trial(), NOW, Monitor())
+    checked([site.link("/1.png?signature=a"), site.link("/1.png?signature=b")], trial(), NOW, Monitor())
     assert len(site.asked) == 2
 
 
@@ -652,7 +662,7 @@ def test_links_are_asked_beside_each_other(site: Site) -> None:
 
     links = [f"/{n}.png" for n in range(2 * PARALLEL)]
     site.answers |= {path: meet for path in links}
-    assert unreachable([site.link(path) for path in links], trial(), NOW, Monitor()) == {}
+    assert checked([site.link(path) for path in links], trial(), NOW, Monitor()) == {}
 
 
 def test_cancel_ends_it_at_once_and_not_all_are_asked_at_once(site: Site) -> None:
@@ -666,7 +676,7 @@ def test_cancel_ends_it_at_once_and_not_all_are_asked_at_once(site: Site) -> Non
     links = [f"/{n}.png" for n in range(4 * PARALLEL)]
     site.answers |= {path: hang for path in links}
     monitor = Monitor()
-    check = start(lambda: unreachable([site.link(path) for path in links], trial(), NOW, monitor), "test")
+    check = start(lambda: checked([site.link(path) for path in links], trial(), NOW, monitor), "test")
     for _ in range(PARALLEL):
         assert arrived.acquire(timeout=PATIENCE_S)
     assert not arrived.acquire(timeout=0.2)  # nobody else comes
@@ -682,10 +692,10 @@ def test_progress_is_told_link_by_link(site: Site) -> None:
     """Good or bad; the same link twice is one."""
     monitor = Monitor()
     links = [site.link(path) for path in ("/1.png", "/gone", "/1.png", "/1.png?2")]
-    unreachable(links, trial(), NOW, monitor)
+    checked(links, trial(), NOW, monitor)
     text = "checking that the service can fetch 3 links"
     assert monitor.news() == [Progress(done, 3, text) for done in range(4)]
-    unreachable(links[:1], trial(), NOW, monitor)
+    checked(links[:1], trial(), NOW, monitor)
     assert monitor.progress == Progress(1, 1, "checking that the service can fetch 1 link")
 
 
@@ -693,21 +703,21 @@ def test_a_link_that_cannot_last_is_not_even_asked(site: Site) -> None:
     """Nor is one to this machine."""
     expired, short = (site.link(f"/1.png?expires={NOW + left:.0f}&signature=a") for left in (-60, 300))
     own = site.link("/1.png", "127.0.0.2")
-    problems = unreachable([expired, short, own], trial(), NOW, Monitor())
+    problems = checked([expired, short, own], trial(), NOW, Monitor())
     assert problems == {
         expired: "has expired 60 s ago",
         short: "expires in 5 min; a task may take 10 min",
         own: "is on this machine, where the service cannot fetch it",
     }
     assert not site.asked
-    assert unreachable([short], trial(must_last_s=300), NOW, Monitor()) == {}
+    assert checked([short], trial(must_last_s=300), NOW, Monitor()) == {}
     assert len(site.asked) == 1
 
 
 def test_a_server_that_refuses_head_is_fine(site: Site) -> None:
     """As S3 does for links that are signed for GET."""
     assert requests.head(site.link("/1.png"), timeout=PATIENCE_S).status_code == 405
-    assert unreachable([site.link("/1.png")], trial(), NOW, Monitor()) == {}
+    assert checked([site.link("/1.png")], trial(), NOW, Monitor()) == {}
 
 
 def test_a_login_page_behind_a_redirect_is_named(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -718,7 +728,7 @@ def test_a_login_page_behind_a_redirect_is_named(site: Site, monkeypatch: pytest
         "/login": sends(b"<!DOCTYPE html><form><input type='password'>", headers={"Content-Type": "text/html"}),
     }
     link = site.link("/1.png")
-    problems = unreachable([link], trial("127.0.0.1", "sso.test"), NOW, Monitor())
+    problems = checked([link], trial("127.0.0.1", "sso.test"), NOW, Monitor())
     assert problems == {link: "leads to a login page at sso.test, not to a picture"}
 
 
@@ -730,7 +740,7 @@ def test_a_file_over_the_limit_is_refused_without_being_fetched(site: Site, size
         "/whole": sends(PNG + b"x" * FIRST_BYTES, headers={"Content-Length": str(size)}),
     }
     links = [site.link("/part"), site.link("/whole")]
-    problems = unreachable(links, trial(), NOW, Monitor())
+    problems = checked(links, trial(), NOW, Monitor())
     assert list(problems) == (links if size > LIMITS.max_bytes else [])
     assert all(f"{size} bytes" in words for words in problems.values())
 
@@ -755,7 +765,7 @@ def test_what_does_not_answer_is_a_problem_in_words(site: Site, monkeypatch: pyt
         site.link("/cut"): "stopped in the middle",
     }
     links = [f"{link}?signature=hunter2" for link in expected]
-    problems = unreachable(links, trial(), NOW, Monitor())
+    problems = checked(links, trial(), NOW, Monitor())
     assert list(problems) == links
     for words, part in zip(problems.values(), expected.values(), strict=True):
         assert words.startswith("cannot be fetched from outside: ")
@@ -777,7 +787,7 @@ def test_a_name_that_leads_into_a_private_network_is_refused(
     """The service is elsewhere; one private address among public ones is enough. Nobody is asked."""
     names(monkeypatch, nas=address)
     link = site.link("/1.png", "nas.test")
-    problems = unreachable([link], trial("127.0.0.1"), NOW, Monitor())
+    problems = checked([link], trial("127.0.0.1"), NOW, Monitor())
     assert problems[link].startswith("cannot be fetched from outside: nas.test is not fetched: ")
     assert problems[link].endswith("is a private address. Allow it with CARTOONIZE_ALLOW_HOSTS=nas.test")
     assert not site.asked
@@ -786,7 +796,7 @@ def test_a_name_that_leads_into_a_private_network_is_refused(
 def test_a_private_name_that_the_operator_allows_is_asked(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """The service may stand in the same network."""
     names(monkeypatch, nas="127.0.0.1")
-    assert unreachable([site.link("/1.png", "nas.test")], trial("nas.test"), NOW, Monitor()) == {}
+    assert checked([site.link("/1.png", "nas.test")], trial("nas.test"), NOW, Monitor()) == {}
     assert site.paths == ["/1.png"]
 
 

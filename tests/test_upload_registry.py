@@ -17,9 +17,9 @@ import pytest
 from cartoonize_pack.utils.errors import ConfigurationError
 from cartoonize_pack.utils.hosting import Upload
 from cartoonize_pack.utils.hosting.http import HttpHost
+from cartoonize_pack.utils.hosting.http_settings import HttpSettings
 from cartoonize_pack.utils.hosting.records import Place, Record
 from cartoonize_pack.utils.hosting.registry import FILE, Registry
-from cartoonize_pack.utils.hosting.settings import HttpSettings
 from cartoonize_pack.utils.monitor import Monitor
 from cartoonize_pack.utils.secret import Secret
 from cartoonize_pack.utils.threads import map_bounded, start
@@ -85,7 +85,7 @@ def test_an_upload_that_is_there_is_found_with_all_that_is_known_of_it(registry:
     """The link to hand on, what deletes it, what was changed of the picture, and what its pixels are."""
     number = uploaded(registry)
     upload = Upload("a.png", LINK.format(name="a"), Clock.now + DAY_S, "removal of a")
-    expected = Record(number, "mine", "s3 aws bucket/", "content a", "changes of a", upload)
+    expected = Record(number, "mine", "s3 aws bucket/", "content a", "changes of a", upload, True)
     assert registry.find(PLACE, ["recipe a"]) == {"recipe a": expected}
 
 
@@ -96,7 +96,7 @@ HIDDEN: dict[str, Callable[[Registry], object]] = {
     "only begun": lambda registry: begun(registry),
     "ended this second": lambda registry: uploaded(registry, lifetime_s=0),
     "ended long ago": lambda registry: uploaded(registry, lifetime_s=-DAY_S),
-    "taken to be deleted": lambda registry: (uploaded(registry), registry.take(None, (), ())),
+    "taken to be deleted": lambda registry: (uploaded(registry), registry.take(None, ())),
     "deleted": lambda registry: registry.forget([uploaded(registry)]),
 }
 
@@ -297,6 +297,7 @@ def test_what_nothing_needs_any_more_is_to_be_deleted(
 ) -> None:
     """Whatever has ended; and, where the host says so, what all its tasks have been stored of for a while."""
     now = clock.now
+    clock.now = now - 4 * SPARE_S  # when it was handed on
     for name in ("a", "other"):
         (uploaded if is_there and name == "a" else begun)(registry, name, place, lifetime_s if name == "a" else DAY_S)
     for number, at_s in enumerate(stored):
@@ -306,6 +307,53 @@ def test_what_nothing_needs_any_more_is_to_be_deleted(
             registry.note_stored("service", f"t{number}")
     clock.now = now
     assert names(registry.take_leftovers(SPARE_S)) == ({"a"} if is_deleted else set())
+
+
+def test_what_was_just_handed_on_again_stays_for_a_while(registry: Registry, clock: Clock) -> None:
+    """Its earlier tasks are done, but another one is about to be submitted; a Poll that has just ended may take it."""
+    number = uploaded(registry)
+    registry.note_uses("service", {"t1": [LINK.format(name="a")]})
+    registry.note_stored("service", "t1")
+    clock.now += 2 * SPARE_S
+    assert registry.finish(number, registry.find(PLACE, ["recipe a"])["recipe a"].upload, "")
+    assert registry.take_leftovers(SPARE_S) == []
+    clock.now += SPARE_S
+    assert names(registry.take_leftovers(SPARE_S)) == {"a"}
+
+
+def test_work_that_is_being_sent_keeps_its_uploads(registry: Registry, clock: Clock) -> None:
+    """Noted before the submission, dropped when it is known what became of it."""
+    uploaded(registry)
+    link = LINK.format(name="a")
+    registry.note_uses("service", {"t1": [link], "pending key": [link]})
+    registry.note_stored("service", "t1")
+    assert registry.take_leftovers(0.0) == []
+    registry.drop_uses("service", ["pending key", "never noted"])
+    assert names(registry.take_leftovers(0.0)) == {"a"}
+
+
+def test_a_link_is_known_to_be_gone_from_when_it_is_taken(registry: Registry, clock: Clock) -> None:
+    """Taken, deleted or over; not one that nobody uploaded here, and not one that was uploaded again since."""
+    number = uploaded(registry)
+    link, strange = LINK.format(name="a"), "https://elsewhere.test/a.png"
+    assert registry.gone([link, strange]) == set()
+    registry.take(None, ())
+    assert registry.gone([link, strange]) == {link}
+    registry.forget([number])
+    assert registry.gone([link, strange]) == {link}
+    uploaded(registry)
+    assert registry.gone([link]) == set()
+    clock.now += 2 * DAY_S
+    assert registry.gone([link]) == {link}
+
+
+def test_a_link_that_a_later_upload_has_too_is_shared(registry: Registry) -> None:
+    """Some hosts keep the same bytes once: deleting for the older one would take them from the newer."""
+    uploaded(registry)
+    first = registry.find(PLACE, ["recipe a"])["recipe a"]
+    assert not registry.is_shared(first)
+    uploaded(registry)
+    assert registry.is_shared(first)
 
 
 def test_what_could_not_be_deleted_is_to_be_deleted_the_next_time(registry: Registry) -> None:
@@ -342,7 +390,7 @@ def test_all_are_taken_but_what_unfinished_tasks_need(
     uploaded(registry, "e", replace(PLACE, identity="where it was before"))
     tasks = {"t1": "a", "t2": "ab", "t3": "c"}
     registry.note_uses("service", {task: [LINK.format(name=n) for n in links] for task, links in tasks.items()})
-    assert names(registry.take(host, needed_by, ())) == set(expected)
+    assert names(registry.take(host, needed_by)) == set(expected)
     left = set("abcde") - set(expected)
     assert set(found(registry, *"ab")) == left & set("ab")
     assert set(found(registry, "c", place=replace(PLACE, host="yours"))) == left & set("c")
@@ -355,7 +403,7 @@ def test_uploads_are_counted_by_host(registry: Registry) -> None:
     uploaded(registry, lifetime_s=-1)
     number = uploaded(registry)
     uploaded(registry, place=replace(PLACE, host="yours"))
-    registry.take("yours", (), ())
+    registry.take("yours", ())
     assert registry.counts() == {"mine": 3, "yours": 1}
     registry.forget([number])
     assert registry.counts() == {"mine": 2, "yours": 1}
@@ -392,7 +440,7 @@ def test_what_one_thread_takes_no_other_thread_finds(home: Path, registry: Regis
     def take() -> None:
         own = Registry(home, Clock())
         while not is_over.is_set():
-            taken.extend(own.take(None, (), ()))
+            taken.extend(own.take(None, ()))
 
     wanted = [f"{n}" for n in range(15)]
     takers = [start(take, "taker") for _ in range(2)]
@@ -427,7 +475,7 @@ def test_two_processes_lose_nothing_to_a_third_that_deletes(home: Path) -> None:
             child.stdin.write("go\n")
             child.stdin.flush()
         while any(child.poll() is None for child in children) and len(taken) < 10:
-            taken |= names(registry.take("mine", (), ()))
+            taken |= names(registry.take("mine", ()))
         for child in children:
             _, errors = child.communicate()
             assert child.returncode == 0, errors
@@ -447,7 +495,7 @@ USES: dict[str, Callable[[Registry], object]] = {
     "note uses": lambda registry: registry.note_uses("service", {"t": ["https://host.example/a.png"]}),
     "note stored": lambda registry: registry.note_stored("service", "t"),
     "take leftovers": lambda registry: registry.take_leftovers(0),
-    "take": lambda registry: registry.take(None, (), ()),
+    "take": lambda registry: registry.take(None, ()),
     "forget": lambda registry: registry.forget([1]),
     "counts": lambda registry: registry.counts(),
 }

@@ -12,7 +12,7 @@ from .config import Config
 from .errors import CartoonizeError
 from .hosting.hosts import completed, problem_of, settings_of
 from .hosting.self_test import Step, steps
-from .hosting.uploads import Uploads
+from .hosting.uploads import PENDING, Uploads
 from .monitor import count
 from .records import State
 from .terminal import say, show, show_json
@@ -82,7 +82,7 @@ def _list(options: argparse.Namespace, settings: Config) -> int:
 def _rows(settings: Config) -> list[_Row]:
     there = Uploads(settings).registry.counts()
     try:
-        default = host_name(settings, config.AUTO, settings.profile(config.AUTO))
+        default = host_name(settings, config.AUTO, settings.described(config.AUTO))
     except CartoonizeError:
         default = ""
     profile = settings.profiles.get(settings.default)
@@ -107,9 +107,9 @@ def _rows(settings: Config) -> list[_Row]:
 
 
 def _test(options: argparse.Namespace, settings: Config) -> int:
-    profile = settings.profile(config.AUTO)
+    profile = settings.described(config.AUTO)
     done: list[Step] = []
-    for step in steps(open_host(settings, options.name, profile).host, profile.allow_hosts):
+    for step in steps(open_host(settings, options.name, profile), profile.allow_hosts):
         done.append(step)
         if not options.json:
             show(f"{'ok    ' if step.is_good else 'FAILED'}  {step.name}: {step.words}")
@@ -125,9 +125,9 @@ def _purge(options: argparse.Namespace, settings: Config) -> int:
     if name is not None and name not in there:
         settings_of(settings, name)  # one that nobody knows is a mistake
     submissions = [] if options.all else open_journal(settings).submissions()
-    tasks = {(s.service, s.task_id) for s in submissions if s.state is State.ACCEPTED}
-    links = {link for s in submissions if s.state in (State.SENDING, State.UNKNOWN) for link in s.links}
-    records = registry.take(name, tasks, links)
+    open_ones = [s for s in submissions if s.state in (State.ACCEPTED, State.SENDING, State.UNKNOWN)]
+    needed_by = {(s.service, name) for s in open_ones for name in (s.task_id, PENDING + s.key)}
+    records = registry.take(options.name, needed_by)
     problems = uploads.delete(records)
     left = registry.counts()
     deleted = sum(there.values()) - sum(left.values())

@@ -70,6 +70,7 @@ def collect(backend: Backend, refs: Sequence[TaskRef], *, timeout_s: float, moni
     memory.make_room()
     stored = {result.task.task_id: result.is_fresh for result in results if result.is_stored}
     backend.uploads.end_of(profile.task_address, stored)
+    backend.uploads.sweep()
     if problems:
         raise _combined(problems, results)
     return arranged(refs, results)

@@ -80,6 +80,13 @@ class Config:
 
     def profile(self, name: str) -> Profile:
         """Return a profile ready for use; raises ConfigurationError saying exactly what to set and where."""
+        profile = self.described(name)
+        if not profile.is_local:
+            _check_remote(profile, self.home)
+        return profile
+
+    def described(self, name: str) -> Profile:
+        """Return a profile as it is described, finished or not; raises ConfigurationError for an unknown name."""
         wanted = self.default if name in ("", AUTO) else name
         # "env" without its variables is an unfinished profile, which says what to set, and not an unknown name
         profile = self.profiles.get(wanted, Profile(ENV) if wanted == ENV else None)
@@ -89,8 +96,6 @@ class Config:
                 f"Choose one of these, or describe it as [profiles.{wanted}] in {self.home / CONFIG_FILE}."
             )
             raise ConfigurationError(msg)
-        if not profile.is_local:
-            _check_remote(profile, self.home)
         return profile
 
 
@@ -100,7 +105,7 @@ def load(home: Path | None = None, env: Mapping[str, str] | None = None) -> Conf
     Raises ConfigurationError naming the file and the key for a broken `config.toml`.
     """
     env = os.environ if env is None else env
-    home = Path(env["CARTOONIZE_HOME"]).expanduser() if env.get("CARTOONIZE_HOME") else home or default_home(env)
+    home = home_of(home, env)
     file = read(home / CONFIG_FILE)
     profiles = {name: Profile(name, style=style, allow_http=True) for name, style in LOCAL_STYLES.items()}
     for name in file.profiles:
@@ -116,6 +121,11 @@ def load(home: Path | None = None, env: Mapping[str, str] | None = None) -> Conf
     profiles = {name: _with_defaults(profile, env, host) for name, profile in profiles.items()}
     hosts = {name: settings.with_environment(env) for name, settings in {**built_in(), **file.hosts}.items()}
     return Config(home, profiles, default, hosts, file.max_results_bytes or DEFAULT_RESULTS_BYTES)
+
+
+def home_of(home: Path | None, env: Mapping[str, str]) -> Path:
+    """Return the state folder: where the environment says, else the one that was given, else the default one."""
+    return Path(env["CARTOONIZE_HOME"]).expanduser() if env.get("CARTOONIZE_HOME") else home or default_home(env)
 
 
 def default_home(env: Mapping[str, str], pack: Path = Path(__file__).parents[1]) -> Path:

@@ -20,6 +20,7 @@ CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 30.0
 MAX_REDIRECTS = 5
 _CHUNK_BYTES = 65536
+_NO_RANGES = (400, 416, 501)  # what servers answer to a range that they do not take
 _CONTENT_RANGE = re.compile(r"bytes [0-9]+-[0-9]+/([0-9]+)")
 R = TypeVar("R")
 
@@ -44,6 +45,7 @@ class PlainSession(requests.Session):
     def __init__(self) -> None:
         super().__init__()
         self.auth = lambda request: request  # somebody, so that .netrc is not asked
+        self.headers["User-Agent"] = "portrait-cartoonize"  # many hosts refuse a library's own name
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         return None
@@ -86,7 +88,10 @@ def peek(url: str, policy: Policy, *, first_bytes: int, total_s: float) -> Peek:
             int(whole[1]) if whole else declared if response.status_code == 200 else None,
         )
 
-    return _followed(url, policy, total_s, {"Range": f"bytes=0-{first_bytes - 1}"}, read)
+    found = _followed(url, policy, total_s, {"Range": f"bytes=0-{first_bytes - 1}"}, read)
+    if found.status in _NO_RANGES:
+        found = _followed(url, policy, total_s, {}, read)
+    return found
 
 
 def _followed(

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from .redaction import without_query
 
 _SIGNATURE = re.compile(r"(x-(amz|goog|oss)-)?signature|sig", re.IGNORECASE)
+_EARLIEST_S = 1e9  # in 2001
 _SIGNING = re.compile(  # what S3, Google, OSS, CloudFront and Azure put beside a signature
     r"x-(amz|goog|oss)-.*|signature|sig|expires|policy|key-pair-id|(aws|oss)accesskeyid|googleaccessid|"
     r"s[eprtv]|spr|sk(oid|tid|t|e|s|v)",
@@ -52,4 +53,6 @@ def _expiry(query: Mapping[str, str]) -> float | None:
         text = re.sub(r"\.[0-9]+", "", query["se"]).replace("Z", "+00:00")
         ends = datetime.fromisoformat(text)
         return (ends if ends.tzinfo else ends.replace(tzinfo=timezone.utc)).timestamp()
-    return float(query["expires"]) if any(_SIGNATURE.fullmatch(name) for name in query) else None
+    if not any(_SIGNATURE.fullmatch(name) for name in query) or float(query["expires"]) < _EARLIEST_S:
+        return None  # seconds from a beginning that it does not tell
+    return float(query["expires"])

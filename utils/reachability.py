@@ -21,6 +21,8 @@ from .threads import map_bounded
 
 PARALLEL = 8
 PEEK_S = 20.0
+RETRY_WAITS_S = (0.3, 1.0)
+_PASSING = (408, 429, 500, 502, 503, 504)
 FIRST_BYTES = 65536  # the size of a JPEG stands behind its metadata
 _KINDS: Sequence[tuple[bytes, int, str]] = (
     (b"\x89PNG\r\n\x1a\n", 0, "PNG"), (b"\xff\xd8\xff", 0, "JPEG"), (b"BM", 0, "BMP"), (b"GIF8", 0, "GIF"),
@@ -34,7 +36,7 @@ _LOGIN = re.compile(rb"type=[\"']?password|\b(?:log|sign)[ -]?in\b", re.IGNORECA
 _SAID = re.compile(rb"<Message>([^<]{1,200})</Message>|\"(?:msg|message)\": ?\"([^\"]{1,200})\"")
 _NOT_THERE: Mapping[int, str] = {
     401: "asks for a login (HTTP 401), which the service does not have",
-    403: "is refused (HTTP 403): its signature is wrong or has expired, or it is not public",
+    403: "is refused (HTTP 403): its signature is wrong or has expired (by the host's clock), or it is not public",
     404: "is not there, or not any more (HTTP 404)",
     407: "asks for a login at a proxy (HTTP 407)",
     410: "is not there any more (HTTP 410)",
@@ -51,16 +53,28 @@ class Trial:
     must_last_s: float
 
 
-def unreachable(links: Sequence[str], trial: Trial, now_s: float, monitor: Monitor) -> dict[str, str]:
-    """Return the links that the service could not use, each with the reason in words; asks each of them once.
+def unusable(links: Sequence[str], trial: Trial, now_s: float) -> dict[str, str]:
+    """Return the links of which it can be told without asking anybody that the service cannot use them, and why."""
+    problems = {
+        link: expiry_problem(expiry_of(link), now_s, trial.must_last_s)
+        or own_address_problem(link, trial.policy.allow_hosts)
+        for link in links
+    }
+    return {link: words for link, words in problems.items() if words}
+
+
+def unreachable(links: Sequence[str], trial: Trial, monitor: Monitor) -> dict[str, str]:
+    """Return the links that the service could not fetch or take, each with the reason in words; asks each of them.
 
     Nothing of this machine goes along: no credentials, no cookies. Raises Cancelled.
     """
     wanted = list(dict.fromkeys(links))
+    if not wanted:
+        return {}
     monitor.report(0, len(wanted), f"checking that the service can fetch {count(len(wanted), 'link')}")
 
     def problem(link: str) -> str:
-        words = _problem(link, trial, now_s)
+        words = _problem(link, trial, monitor)
         monitor.step(f"checking that the service can fetch {count(len(wanted), 'link')}")
         return words
 
@@ -83,15 +97,25 @@ def _is_loopback(host: str) -> bool:
     return address.is_loopback or address.is_unspecified
 
 
-def _problem(link: str, trial: Trial, now_s: float) -> str:
-    if (words := expiry_problem(expiry_of(link), now_s, trial.must_last_s)) or (
-        words := own_address_problem(link, trial.policy.allow_hosts)
-    ):
-        return words
-    try:
-        return answer_problem(peek(link, trial.policy, first_bytes=FIRST_BYTES, total_s=PEEK_S), link, trial.limits)
-    except (InputError, UnreachableError) as error:
-        return f"cannot be fetched from outside: {str(error).removesuffix('.')}"
+def _problem(link: str, trial: Trial, monitor: Monitor) -> str:
+    for wait_s in (*RETRY_WAITS_S, None):
+        try:
+            answer = peek(link, trial.policy, first_bytes=FIRST_BYTES, total_s=PEEK_S)
+        except InputError as error:
+            return _unfetched(error)
+        except UnreachableError as error:
+            if wait_s is None:
+                return _unfetched(error)
+        else:
+            if wait_s is None or answer.status not in _PASSING:
+                return answer_problem(answer, link, trial.limits)
+        monitor.sleep(wait_s)
+        monitor.check()
+    raise AssertionError  # the last attempt has returned
+
+
+def _unfetched(error: CartoonizeError) -> str:
+    return f"cannot be fetched from outside: {str(error).removesuffix('.')}"
 
 
 def expiry_problem(ends_s: float | None, now_s: float, must_last_s: float) -> str:
@@ -112,25 +136,31 @@ def answer_problem(answer: Peek, link: str, limits: Limits) -> str:
         said = _SAID.search(answer.head)
         text = printable((said[1] or said[2]).decode("utf-8", "replace")) if said else ""
         return words + (f"; the host says: {text}" if text else "")
-    if answer.media_type == "text/html" or answer.head.lstrip(_BEFORE_PAGES)[:20].lower().startswith(_PAGE):
+    kind = kind_of(answer.head)
+    if not kind and (answer.media_type == "text/html" or _is_page(answer.head)):
         page = "a login page" if _LOGIN.search(answer.head) else "a web page"
         where = f" at {urlsplit(answer.url).hostname}" if answer.url != link else ""
         return f"leads to {page}{where}, not to a picture"
     if not answer.head:
         return "leads to an empty file"
-    kind = next((k for magic, at, k in _KINDS if answer.head[at : at + len(magic)] == magic), None)
     if kind not in limits.formats:
-        what = (
-            f"{'an' if kind[0] in 'AEIO' else 'a'} {kind} file"
-            if kind
-            else f"no picture (it begins with {answer.head[:8]!r})"
-        )
-        return f"leads to {what}; the service takes {', '.join(limits.formats)}"
+        what = f"{'an' if kind[0] in 'AEIO' else 'a'} {kind} file" if kind else "no picture"
+        begins = "" if kind else f" (it begins with {answer.head[:8]!r})"
+        return f"leads to {what}{begins}; the service takes {', '.join(limits.formats)}"
     if answer.size is not None and answer.size > limits.max_bytes:
         return f"has {answer.size} bytes; at most {limits.max_bytes} are accepted"
-    size = stated_size(answer.head, kind or "")
+    size = stated_size(answer.head, kind)
     words = limit_problem(*size, limits) if size else ""
     return f"is {words}" if words else ""
+
+
+def kind_of(head: bytes) -> str:
+    """Return which kind of file begins so, by its magic bytes; empty if it is none that people take for a picture."""
+    return next((kind for magic, at, kind in _KINDS if head[at : at + len(magic)] == magic), "")
+
+
+def _is_page(head: bytes) -> bool:
+    return head.lstrip(_BEFORE_PAGES)[:20].lower().startswith(_PAGE)
 
 
 def refusal(problems: Mapping[str, str], links: Sequence[str], next_step: str) -> CartoonizeError:

@@ -13,8 +13,9 @@ from .addresses import Policy
 from .backend import Backend
 from .config import Profile
 from .errors import CartoonizeError, InputError, OutcomeUnknownError
+from .hosting.uploads import PENDING
 from .monitor import Monitor, count
-from .reachability import Trial, own_address_problem, refusal, unreachable
+from .reachability import Trial, own_address_problem, refusal, unreachable, unusable
 from .records import State, Submission, Verdict, verdict
 from .references import TaskRef
 from .report import Retry
@@ -39,9 +40,9 @@ class Request:
 def submit(backend: Backend, request: Request, monitor: Monitor) -> list[TaskRef]:
     """Return the tasks of the links, in order, creating those that the journal does not know.
 
-    Raises as `Client.create_task` does, InputError for more images than the profile allows, and OutcomeUnknownError
-    for work whose earlier submission has no known outcome. When one of several fails, no further one is begun, and
-    the error says what became of each; running again submits only what is missing.
+    Raises as `Client.create_task` does, InputError for more images than the profile allows or links that the service
+    could not use, and OutcomeUnknownError for work whose earlier submission has no known outcome. When one of several
+    fails, no further one is begun, and the error says what became of each; running again submits only what is missing.
     """
     retry = None
     if request.report:
@@ -54,23 +55,40 @@ def submit(backend: Backend, request: Request, monitor: Monitor) -> list[TaskRef
             sender.check_known(record)  # nothing of the request is sent then; one that is being sent may be learned yet
     verdicts = {work.key: verdict(records[work.key], is_free=backend.profile.is_local) for work in works}
     to_send = [work for work in {work.key: work for work in works}.values() if verdicts[work.key] is Verdict.SEND]
-    _check_spending(backend.profile, _images(to_send))
-    with backend.client() as client:  # all of it, before the first of it is sent
-        for work in to_send:
-            client.checked(work.links, request.priority)
-    _check_links(backend, [link for work in to_send for link in work.links], request.links, monitor)
+    _check(backend, to_send, request, monitor)
     text = _plan(backend.profile, works, to_send, verdicts, retry)
     monitor.report(0, max(1, len(works)), text)
     monitor.check()
     fates = map_bounded(sender.fate_of, works, workers=IN_FLIGHT, monitor=monitor)
-    backend.uploads.note_uses(
-        backend.profile.task_address, {fate.task_id: fate.work.links for fate in fates if fate.task_id}
-    )
+    _note_uses(backend, fates)
     if any(fate.error for fate in fates):
         raise _combined(fates)
     monitor.report(len(works), max(1, len(works)), "\n".join([text, *(_said(fate, backend.profile) for fate in fates)]))
     kept = () if retry is None else retry.tasks
     return [*kept, *(TaskRef(fate.task_id, fate.work.places if retry else ()) for fate in fates)]
+
+
+def _check(backend: Backend, to_send: Sequence[Work], request: Request, monitor: Monitor) -> None:
+    """Check all that is about to be sent, before the first of it is; from here on its uploads are not deleted."""
+    _check_spending(backend.profile, _images(to_send))
+    with backend.client() as client:
+        for work in to_send:
+            client.checked(work.links, request.priority)
+    service, pending = backend.profile.task_address, {PENDING + work.key: work.links for work in to_send}
+    backend.uploads.note_uses(service, pending)
+    try:
+        _check_links(backend, [link for work in to_send for link in work.links], request.links, monitor)
+    except CartoonizeError:
+        backend.uploads.drop_uses(service, pending)
+        raise
+
+
+def _note_uses(backend: Backend, fates: Sequence[Fate]) -> None:
+    """Note which tasks need which uploads, in the place of the work that was being sent."""
+    service = backend.profile.task_address
+    backend.uploads.note_uses(service, {fate.task_id: fate.work.links for fate in fates if fate.task_id})
+    known = [fate for fate in fates if not isinstance(fate.error, OutcomeUnknownError)]
+    backend.uploads.drop_uses(service, [PENDING + fate.work.key for fate in known])
 
 
 def _works(backend: Backend, request: Request, retry: Retry | None) -> tuple[list[Work], dict[str, Submission | None]]:
@@ -106,17 +124,20 @@ def _check_links(backend: Backend, to_send: Sequence[str], links: Sequence[str],
     profile = backend.profile
     if profile.is_local or not to_send:  # the embedded service costs nothing, and says itself what it cannot fetch
         return
+    trial = Trial(profile.limits, Policy(allow_http=True, allow_hosts=profile.allow_hosts), profile.expected_wait_s)
+    problems = unusable(to_send, trial, time.time())
+    problems |= dict.fromkeys(backend.uploads.gone(to_send), "was uploaded by this machine, which has deleted it since")
     if profile.check_links:
-        trial = Trial(profile.limits, Policy(allow_http=True, allow_hosts=profile.allow_hosts), profile.expected_wait_s)
-        problems = unreachable(to_send, trial, time.time(), monitor)
-    else:
-        problems = {link: words for link in to_send if (words := own_address_problem(link, profile.allow_hosts))}
+        problems |= unreachable([link for link in to_send if link not in problems], trial, monitor)
     if not problems:
         return
     next_step = "Choose a host in Image to URL that the service can reach."
-    if any(backend.journal.is_hosted(link) for link in problems):
+    if any(backend.journal.is_hosted(link) and not own_address_problem(link, profile.allow_hosts) for link in problems):
         backend.uploads.renew_links()
-        next_step = "Run again: Image to URL makes new links. " + next_step
+        next_step = (
+            "Run again: Image to URL makes new links (if they end too soon, raise link_lifetime_h of their host). "
+            f"Or: {next_step}"
+        )
     if profile.check_links:
         next_step += (
             f" If the service can fetch them all the same, set check_links = false for profile {profile.name!r} in "

@@ -13,13 +13,14 @@ EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg"}
 class Upload:
     """A picture at a host: the host's name for it, its link, what deletes it if the name does not, when it ends.
 
-    `expires_s` is in seconds since 1970.
+    `expires_s` is in seconds since 1970; `is_signed` says that the host signs another link whenever it is asked.
     """
 
     name: str
     link: str
     expires_s: float
     removal: str = ""
+    is_signed: bool = False
 
 
 class ImageHost(Protocol):

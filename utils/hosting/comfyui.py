@@ -50,7 +50,8 @@ class ComfyUIHost:
     def _upload(self, name: str) -> Upload:
         expires = str(int(self._clock() + self._settings.lifetime_s))
         query = f"expires={expires}&signature={signature(ensure_key(self._home), name, expires)}"
-        return Upload(name, f"{self._settings.public_url.rstrip('/')}{UPLOADS_ROUTE}/{name}?{query}", float(expires))
+        link = f"{self._settings.public_url.rstrip('/')}{UPLOADS_ROUTE}/{name}?{query}"
+        return Upload(name, link, float(expires), is_signed=True)
 
 
 @dataclass(frozen=True)

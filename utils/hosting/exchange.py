@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
 
 import requests
+from requests.auth import HTTPBasicAuth
 
-from ..addresses import Policy, check_address, shown_name
+from ..addresses import Policy, check_address
 from ..contract import printable
 from ..download import CONNECT_TIMEOUT_S, PlainSession, read_body
 from ..errors import ConfigurationError, InputError, UnreachableError
 from ..http_errors import cause_of, nothing_was_sent
 from ..threads import within
-from .settings import HttpSettings
+from .http_settings import HttpSettings
 from .template import Reply
 
 REQUEST_S = 600.0
@@ -84,16 +86,20 @@ class Exchange:
             return reply
         words = _REFUSALS.get(status, "has moved" if 300 <= status < 400 else "refuses this")
         words = "is in trouble" if status in _PASSING else words
-        msg = f"{self._who} {words} (HTTP {status}, {method} {shown_name(url)}). It says: {self.quoted(reply)}"
+        parts = urlsplit(url)  # its path may hold a key
+        where = f"HTTP {status}, {method} {parts.scheme}://{parts.netloc}/…"
+        msg = f"{self._who} {words} ({where}). It says: {self.quoted(reply)}"
         raise (UnreachableError if status in _PASSING else ConfigurationError)(msg)
 
     def _sent(self, method: str, url: str, content: Mapping[str, Any]) -> tuple[int, Reply]:
         settings = self._settings
-        is_own = _origin(url) == _origin(settings.url)  # a reply may name another address, which gets no keys
+        # a reply may name another address, which gets no keys; one that the operator wrote down gets them
+        is_own = _origin(url) in (_origin(settings.url), _origin(settings.delete_url))
         headers = {**(settings.headers if is_own else {}), **content.get("headers", {})}
         with PlainSession() as session:
             if is_own and settings.user:
-                session.auth = (settings.user, settings.password.reveal())
+                user, password = settings.user.encode(), settings.password.reveal().encode()  # UTF-8: RFC 7617
+                session.auth = HTTPBasicAuth(user, password)
             with session.request(
                 method,
                 url,
@@ -107,12 +113,23 @@ class Exchange:
 
     def quoted(self, reply: Reply) -> str:
         """Return the beginning of a reply for an error text; a host may well repeat the key it was sent."""
-        settings, text = self._settings, printable(reply.body[:1000].decode("utf-8", "replace"))
-        query = (value for _, value in parse_qsl(urlsplit(settings.url).query))
-        for value in (*settings.headers.values(), *settings.fields.values(), settings.password.reveal(), *query):
-            for secret in (value, *value.split()):
-                text = text.replace(secret, "…") if len(secret) >= _SHORTEST_KEY else text
+        text = printable(reply.body[:1000].decode("utf-8", "replace"))
+        for secret in sorted(self._secrets(), key=len, reverse=True):
+            for form in {secret, quote(secret), quote_plus(secret), json.dumps(secret)[1:-1], _php(secret)}:
+                text = text.replace(form, "…")
         return repr(text[:200])
+
+    def _secrets(self) -> set[str]:
+        """Return what of the description may be a key."""
+        settings = self._settings
+        values = [*settings.headers.values(), *settings.fields.values(), *settings.delete_fields.values()]
+        values += [settings.password.reveal(), *(value for _, value in parse_qsl(urlsplit(settings.url).query))]
+        return {part for value in values for part in (value, *value.split()) if len(part) >= _SHORTEST_KEY}
+
+
+def _php(text: str) -> str:
+    """Return the text as PHP writes it into JSON."""
+    return json.dumps(text)[1:-1].replace("/", "\\/")
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

@@ -11,12 +11,12 @@ from ..embedded import embedded_service
 from ..errors import ConfigurationError
 from ..service.pictures import PictureStore
 from . import ImageHost
+from .http_settings import HttpSettings
 from .settings import (
     AzureSettings,
     ComfyUISettings,
     GcsSettings,
     HostSettings,
-    HttpSettings,
     LocalSettings,
     S3Settings,
 )

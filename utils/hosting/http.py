@@ -11,9 +11,11 @@ from urllib.parse import urljoin, urlsplit
 from ..addresses import Policy
 from ..download import peek
 from ..errors import ConfigurationError, InputError, UnreachableError
+from ..reachability import kind_of
+from ..redaction import without_query
 from . import Upload
 from .exchange import Exchange
-from .settings import HttpSettings
+from .http_settings import HttpSettings
 from .template import Reply, Template, TemplateError
 
 _PEEK_S = 30.0
@@ -31,8 +33,8 @@ class HttpHost:
 
     @property
     def identity(self) -> str:
-        """A digest of the address, which may hold a key."""
-        return f"http {hashlib.sha256(self._settings.url.encode()).hexdigest()[:32]}"
+        """A digest of the address, which may hold a key; without its query, where a key changes."""
+        return f"http {hashlib.sha256(without_query(self._settings.url).encode()).hexdigest()[:32]}"
 
     def put(self, name: str, data: bytes, media_type: str) -> Upload:
         """Upload the bytes; the link stands where the configuration says."""
@@ -44,7 +46,9 @@ class HttpHost:
             file = {settings.file_field: (name, data, media_type)}
             fields = self._texts("fields", settings.fields, words)
             reply = self._exchange.reply("POST", url, data=fields, files=file)
-        link = words["link"] = _address(url, self._filled("link", settings.link, words, reply))
+        text = self._filled("link", settings.link, words, reply)
+        is_word = settings.link.strip() == "{text}" and not text.startswith(("http://", "https://", "/"))
+        link = words["link"] = "" if is_word else _address(url, text)
         if not link:
             msg = (
                 f"The image host {settings.name!r} did not reply with a link: {self._exchange.quoted(reply)}. "
@@ -54,14 +58,14 @@ class HttpHost:
         return Upload(name, link, self._clock() + settings.lifetime_s, self._removal(words, reply))
 
     def renewed(self, upload: Upload) -> Upload | None:
-        """Return the upload if its link still leads to something and will for half of its lifetime."""
+        """Return the upload if its link still leads to a picture and will for half of its lifetime."""
         if upload.expires_s - self._clock() < self._settings.lifetime_s / 2:
             return None
         try:
             found = peek(upload.link, self._policy, first_bytes=16, total_s=_PEEK_S)
         except (InputError, UnreachableError):
             return None
-        return upload if found.status in (200, 206) else None
+        return upload if found.status in (200, 206) and kind_of(found.head) else None
 
     def delete(self, upload: Upload) -> None:
         """Remove the upload; raises ConfigurationError if the configuration does not say how."""
@@ -69,15 +73,16 @@ class HttpHost:
         if not settings.can_delete:
             msg = f"The image host {settings.name!r} has no delete_url: what was uploaded stays there."
             raise ConfigurationError(msg)
+        words |= {"link": upload.link} if upload.link else {}
+        words |= json.loads(upload.removal or "{}")
         try:
-            words["link"] = upload.link or self._filled("link", settings.link, words)
-            words |= json.loads(upload.removal or "{}")
-            url = self._delete_url(words)
-            fields = self._texts("delete_fields", settings.delete_fields, words)
-        except ConfigurationError:
-            if upload.link:
-                raise
-            return  # it broke off before the reply that would say how
+            if not upload.link and "{link}" in (settings.delete_url, *settings.delete_fields.values()):
+                words["link"] = self._filled("link", settings.link, words)
+            url, fields = self._delete_url(words), self._texts("delete_fields", settings.delete_fields, words)
+        except ConfigurationError as error:
+            if not upload.link:
+                error.amend("", " This upload broke off before the reply that would say how: it may still be there.")
+            raise
         self._exchange.reply(settings.delete_method, url, data=fields, gone_is_fine=True)
 
     def _removal(self, words: Mapping[str, str], reply: Reply) -> str:

@@ -18,7 +18,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Record:
-    """One upload, and where it is; `content` stands for its pixels, `changes` says what was done to make it fit."""
+    """One upload, and where it is; `content` stands for its pixels, `changes` says what was done to make it fit.
+
+    `is_done` is false if the upload broke off, or is going on.
+    """
 
     number: int
     host: str
@@ -26,3 +29,4 @@ class Record:
     content: str
     changes: str
     upload: Upload
+    is_done: bool

@@ -17,20 +17,22 @@ from . import Upload
 from .records import Place, Record
 
 FILE = "uploads.sqlite3"
+_GONE_KEPT_S = 60 * 24 * 3600.0  # longer than ComfyUI remembers a link
 _NEVER = 0.0  # expires: not to be used again, to be deleted at the next occasion
-_COLUMNS = "number, host, identity, content, changes, name, link, expires, removal"
+_COLUMNS = "number, host, identity, content, changes, name, link, expires, removal, is_done"
 MIGRATIONS = (
     """
     CREATE TABLE uploads (
         number INTEGER PRIMARY KEY AUTOINCREMENT, host TEXT NOT NULL, identity TEXT NOT NULL, recipe TEXT NOT NULL,
         content TEXT NOT NULL, changes TEXT NOT NULL DEFAULT '', name TEXT NOT NULL, link TEXT NOT NULL DEFAULT '',
         known_as TEXT NOT NULL DEFAULT '', expires REAL NOT NULL, removal TEXT NOT NULL DEFAULT '',
-        until_stored INTEGER NOT NULL, is_done INTEGER NOT NULL DEFAULT 0);
+        until_stored INTEGER NOT NULL, is_done INTEGER NOT NULL DEFAULT 0, handed_on REAL NOT NULL DEFAULT 0);
     CREATE INDEX uploads_by_recipe ON uploads (identity, recipe);
     CREATE INDEX uploads_by_link ON uploads (known_as);
     CREATE TABLE uses (
         upload INTEGER NOT NULL, service TEXT NOT NULL, task_id TEXT NOT NULL, stored REAL,
-        PRIMARY KEY (upload, service, task_id))
+        PRIMARY KEY (upload, service, task_id));
+    CREATE TABLE gone (known_as TEXT PRIMARY KEY, noted REAL NOT NULL)
     """,
 )
 
@@ -68,12 +70,15 @@ class Registry:
 
         Returns whether it may be used: not one that somebody else has begun to delete.
         """
-        values = (changes, upload.name, upload.link, known_as(upload.link), upload.expires_s, upload.removal)
+        link = "" if upload.is_signed else upload.link  # another one is signed when it is used again
+        known, now = known_as(upload.link), self._clock()
+        values = (changes, upload.name, link, known, upload.expires_s, upload.removal, now, number, _NEVER)
         with self._database.transaction() as db:
+            db.execute("DELETE FROM gone WHERE known_as = ?", (known,))
             changed = db.execute(
                 "UPDATE uploads SET changes = ?, name = ?, link = ?, known_as = ?, expires = ?, removal = ?, "
-                "is_done = 1 WHERE number = ? AND expires > ?",
-                (*values, number, _NEVER),
+                "handed_on = ?, is_done = 1 WHERE number = ? AND expires > ?",
+                values,
             )
             return changed.rowcount == 1
 
@@ -88,6 +93,12 @@ class Registry:
                         (service, task_id, known_as(link)),
                     )
 
+    def drop_uses(self, service: str, task_ids: Collection[str]) -> None:
+        """Forget what was noted of tasks that there are not."""
+        with self._database.transaction() as db:
+            for task_id in task_ids:
+                db.execute("DELETE FROM uses WHERE service = ? AND task_id = ?", (service, task_id))
+
     def note_stored(self, service: str, task_id: str) -> bool:
         """Note that all results of a task are stored; returns whether it needed any upload until now."""
         with self._database.transaction() as db:
@@ -98,12 +109,14 @@ class Registry:
             return changed.rowcount > 0
 
     def take_leftovers(self, spare_s: float) -> list[Record]:
-        """Return the uploads to be deleted: expired ones, and those whose results have been stored for so long.
+        """Return the uploads to be deleted: expired ones, and those whose results are stored.
 
-        From then on they are not used again.
+        These only if that was `spare_s` ago, and their link was not handed on since. From then on they are not used
+        again.
         """
         condition = (
-            "expires <= ?1 OR (until_stored AND is_done AND EXISTS (SELECT 1 FROM uses WHERE upload = number) AND "
+            "expires <= ?1 OR (until_stored AND is_done AND handed_on <= ?1 - ?2 AND "
+            "EXISTS (SELECT 1 FROM uses WHERE upload = number) AND "
             "NOT EXISTS (SELECT 1 FROM uses WHERE upload = number AND (stored IS NULL OR stored > ?1 - ?2)))"
         )
         with self._database.transaction() as db:
@@ -111,27 +124,50 @@ class Registry:
             _take(db, records)
         return records
 
-    def take(self, host: str | None, tasks: Collection[tuple[str, str]], links: Collection[str]) -> list[Record]:
-        """Return all uploads of a host (None: of every one), to be deleted.
+    def take(self, host: str | None, needed_by: Collection[tuple[str, str]]) -> list[Record]:
+        """Return all uploads of a host (None: of every one), to be deleted, but those that these tasks need.
 
-        Not those that these tasks (each with its service) or the owners of these links need.
+        A task is given with its service.
         """
         with self._database.transaction() as db:
             rows = db.execute("SELECT upload, service, task_id FROM uses").fetchall()
-            needed = {upload for upload, service, task_id in rows if (service, task_id) in tasks}
-            for link in links:
-                found = db.execute("SELECT number FROM uploads WHERE known_as = ?", (known_as(link),))
-                needed |= {number for (number,) in found.fetchall()}
+            needed = {upload for upload, service, task_id in rows if (service, task_id) in needed_by}
             records = [r for r in _select(db, "?1 IS NULL OR host = ?1", host) if r.number not in needed]
             _take(db, records)
         return records
 
-    def forget(self, numbers: Sequence[int]) -> None:
-        """Remove the records of uploads that are not there any more."""
+    def is_shared(self, record: Record) -> bool:
+        """Whether a later upload that is still in use has the same link: some hosts keep the same bytes once."""
+        condition = "number != ?1 AND is_done AND expires > ?2 AND identity = ?3 AND known_as != '' AND "
+        condition += "known_as = (SELECT known_as FROM uploads WHERE number = ?1)"
         with self._database.transaction() as db:
+            return bool(_select(db, condition, record.number, self._clock(), record.identity))
+
+    def forget(self, numbers: Sequence[int]) -> None:
+        """Remove the records of uploads that are not there any more; their links are known to lead nowhere."""
+        now = self._clock()
+        with self._database.transaction() as db:
+            db.execute("DELETE FROM gone WHERE noted < ?", (now - _GONE_KEPT_S,))
             for number in numbers:
+                db.execute(
+                    "INSERT OR REPLACE INTO gone (known_as, noted) "
+                    "SELECT known_as, ? FROM uploads WHERE number = ? AND known_as != ''",
+                    (now, number),
+                )
                 db.execute("DELETE FROM uploads WHERE number = ?", (number,))
                 db.execute("DELETE FROM uses WHERE upload = ?", (number,))
+
+    def gone(self, links: Sequence[str]) -> set[str]:
+        """Return the links whose uploads this machine has deleted, or is about to, or whose time is over."""
+        live = "SELECT 1 FROM uploads WHERE known_as = ?1 AND expires > ?2"
+        ended = "SELECT 1 FROM gone WHERE known_as = ?1 UNION SELECT 1 FROM uploads WHERE known_as = ?1"
+        with self._database.transaction() as db:
+            return {
+                link
+                for link in links
+                if not db.execute(live, (known_as(link), self._clock())).fetchone()
+                and db.execute(ended, (known_as(link),)).fetchone()
+            }
 
     def counts(self) -> dict[str, int]:
         """Return how many uploads there are at each host."""
@@ -164,5 +200,6 @@ def _record(
     link: str,
     expires: float,
     removal: str,
+    is_done: int,
 ) -> Record:
-    return Record(number, host, identity, content, changes, Upload(name, link, expires, removal))
+    return Record(number, host, identity, content, changes, Upload(name, link, expires, removal), bool(is_done))

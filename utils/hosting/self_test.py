@@ -14,6 +14,7 @@ from ..errors import CartoonizeError
 from ..images import Picture, encode_png
 from ..reachability import own_address_problem
 from . import ImageHost, Upload, new_name
+from .upload import OpenHost
 
 _SIDE = 320
 _FETCH_S = 30.0
@@ -29,11 +30,12 @@ class Step:
     words: str
 
 
-def steps(host: ImageHost, allow_hosts: Sequence[str]) -> Iterator[Step]:
+def steps(target: OpenHost, allow_hosts: Sequence[str]) -> Iterator[Step]:
     """Yield each step when it is done; after an upload that failed there are no others.
 
     `allow_hosts` are private addresses that the service can reach; a link to any other private one fails.
     """
+    host = target.host
     pixels = np.random.default_rng().integers(0, 256, (_SIDE, _SIDE, 3), np.uint8)
     data = encode_png(Picture(pixels))
     try:
@@ -44,7 +46,12 @@ def steps(host: ImageHost, allow_hosts: Sequence[str]) -> Iterator[Step]:
     yield Step("upload", True, f"{len(data)} bytes to {shown_name(upload.link)}")
     policy = _policy(upload.link, allow_hosts)
     yield _fetched(upload, data, policy)
-    yield _deleted(host, upload, policy)
+    if target.settings.can_delete:
+        yield _deleted(host, upload, policy)
+    else:
+        yield Step(
+            "delete", True, "left out: without delete_url the picture stays, as everything that is uploaded there"
+        )
 
 
 def _policy(link: str, allow_hosts: Sequence[str]) -> Policy:

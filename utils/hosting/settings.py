@@ -9,7 +9,6 @@ from typing import ClassVar
 from urllib.parse import urlsplit
 
 from ..secret import Secret
-from .template import Template, TemplateError
 
 LOCAL, COMFYUI = "local", "comfyui"
 UPLOADS_ROUTE = "/portrait_cartoonize/pictures"  # on ComfyUI's own server
@@ -18,12 +17,7 @@ MAX_LIFETIME_H = 168.0  # 7 days, the most that S3 and Google sign for
 _WITHOUT_BLANKS = (
     "bucket", "container", "account", "prefix", "endpoint", "region", "access_key", "secret_key", "session_token",
 )  # fmt: skip
-_NO_SECRET = Secret("")
-# They publish what they get, or keep it for ever: only somebody who knows that may put faces there.
-_PUBLIC_DOMAINS = (
-    "0x0.st", "catbox.moe", "file.io", "freeimage.host", "gofile.io", "imgbb.com", "imgur.com", "imgbox.com",
-    "pixeldrain.com", "postimages.org", "sm.ms", "temp.sh", "tmpfiles.org", "transfer.sh", "uguu.se",
-)  # fmt: skip
+NO_SECRET = Secret("")
 
 
 @dataclass(frozen=True)
@@ -45,6 +39,11 @@ class HostSettings:
     @property
     def can_delete(self) -> bool:
         """Whether an upload can be deleted there."""
+        return True
+
+    @property
+    def names_pictures(self) -> bool:
+        """Whether the name of an upload is ours, so that one that broke off can be deleted."""
         return True
 
     def with_environment(self, env: Mapping[str, str]) -> HostSettings:
@@ -113,10 +112,16 @@ class S3Settings(HostSettings):
     prefix: str = ""
     endpoint: str = ""
     region: str = ""
-    access_key: Secret = _NO_SECRET
-    secret_key: Secret = _NO_SECRET
-    session_token: Secret = _NO_SECRET
+    access_key: Secret = NO_SECRET
+    secret_key: Secret = NO_SECRET
+    session_token: Secret = NO_SECRET
     virtual_host: bool = False
+
+    def with_environment(self, env: Mapping[str, str]) -> HostSettings:
+        """Return the settings with the endpoint of the environment, if they have none."""
+        own = super().with_environment(env)
+        endpoint = self.endpoint or env.get("AWS_ENDPOINT_URL", "")
+        return replace(own, endpoint=endpoint)  # type: ignore[call-arg]  # own is of this class
 
     def problem(self) -> str:
         """Return what keeps the host from being used, in words; empty if nothing does."""
@@ -143,70 +148,17 @@ class AzureSettings(HostSettings):
     container: str = _required()
     prefix: str = ""
     account: str = ""
-    access_key: Secret = _NO_SECRET
+    access_key: Secret = NO_SECRET
 
-
-@dataclass(frozen=True)
-class HttpSettings(HostSettings):
-    """A host that takes uploads over HTTP; see `template` for what may stand in braces."""
-
-    kind: ClassVar[str] = "http"
-    url: str = field(default="", repr=False, metadata={"required": True})
-    method: str = "PUT"
-    link: str = field(default="", repr=False, metadata={"required": True})
-    file_field: str = "file"
-    fields: Mapping[str, str] = field(default_factory=dict, repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    user: str = ""
-    password: Secret = _NO_SECRET
-    delete_url: str = field(default="", repr=False)
-    delete_method: str = "DELETE"
-    delete_fields: Mapping[str, str] = field(default_factory=dict, repr=False)
-    public: bool | None = None  # to be decided by whoever configures it
-    allow_http: bool = False
-
-    @property
-    def can_delete(self) -> bool:
-        """Whether the description says how."""
-        return bool(self.delete_url)
+    def with_environment(self, env: Mapping[str, str]) -> HostSettings:
+        """Return the settings with the account of the environment, if they have none."""
+        own = super().with_environment(env)
+        return replace(own, account=self.account or env.get("AZURE_STORAGE_ACCOUNT_NAME", ""))  # type: ignore[call-arg]  # own is of this class
 
     def problem(self) -> str:
         """Return what keeps the host from being used, in words; empty if nothing does."""
-        if self.delete_after and not self.can_delete:
-            return "delete_after needs delete_url"
-        return super().problem() or self._method_problem() or self._template_problem() or self._public_problem()
-
-    def _method_problem(self) -> str:
-        if self.method not in ("PUT", "POST"):
-            return f"method is {self.method!r}; it may be 'PUT' or 'POST'"
-        if self.method == "PUT" and "{name}" not in self.url:
-            return "url must contain {name} for PUT: it is where each picture goes"
-        if self.delete_method not in ("DELETE", "POST", "PUT", "GET"):
-            return f"delete_method is {self.delete_method!r}; it may be 'DELETE', 'POST', 'PUT' or 'GET'"
-        return ""
-
-    def _template_problem(self) -> str:
-        texts = {"url": self.url, "link": self.link, "delete_url": self.delete_url}
-        texts |= {f"fields.{name}": text for name, text in self.fields.items()}
-        texts |= {f"delete_fields.{name}": text for name, text in self.delete_fields.items()}
-        for key, text in texts.items():
-            try:
-                unknown = set(Template(text).parts) - ({"name"} if key == "url" else {"name", "upload_url"})
-            except TemplateError as error:
-                return f"{key} {error}"
-            if unknown and (key == "url" or key.startswith("fields.")):
-                return f"{key} cannot have {{{min(unknown)}}}: there is no reply before the upload"
-        return url_problem(self.url, self.allow_http, "url")
-
-    def _public_problem(self) -> str:
-        host = (urlsplit(self.url).hostname or "").rstrip(".")
-        is_known = any(host == domain or host.endswith("." + domain) for domain in _PUBLIC_DOMAINS)
-        if self.public is None or (is_known and not self.public):
-            known = f"{host} is a public host" if is_known else "it does not say whether the host is public"
-            return f"{known}. Set public = true if others may see the pictures there, or they are kept for ever" + (
-                "" if is_known else "; public = false if it is your own and nobody guesses its links"
-            )
-        return ""
+        missing = "" if self.account else "account (or AZURE_STORAGE_ACCOUNT_NAME) not set"
+        return super().problem() or missing
 
 
 def url_problem(url: str, allow_http: bool, name: str) -> str:

@@ -27,6 +27,7 @@ _SAID = re.compile(r"<Message>(.*?)</Message>", re.DOTALL)
 _CAUSE = re.compile(r'message: "([^"]{1,200})"')
 _REFUSED = re.compile(  # answers of the storage, and what the library says of keys that it cannot use
     r"status code: 4(?!08|29)\d\d|[Cc]redential|Access Key|service account|Unable to parse url"
+    r"|must be specified|169\.254\.169\.254|metadata"
 )
 
 
@@ -80,7 +81,7 @@ class ObjectStorage:
         expires_s = self._clock() + lifetime_s
         with _errors_of(self._settings.name):
             link = obstore.sign(self._store, "GET", name, timedelta(seconds=lifetime_s))
-        return Upload(name, link, expires_s)
+        return Upload(name, link, expires_s, is_signed=True)
 
 
 def identity_of(settings: HostSettings) -> str:
@@ -159,6 +160,8 @@ def _errors_of(name: str) -> Iterator[None]:
     except (raised.BaseError, ValueError) as error:
         is_refused = isinstance(error, ValueError) or _REFUSED.search(str(error))
         words = "refuses this" if is_refused else "cannot be reached, or does not answer as it should"
+        if re.search(r"169\.254\.169\.254|metadata", str(error)):
+            words = "has no keys: neither its description nor the environment has any, and this machine has no role"
         msg = f"The image host {name!r} {words}. {_said(error)}"
         raise (ConfigurationError if is_refused else UnreachableError)(msg) from None
     except BaseException as error:

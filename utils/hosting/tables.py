@@ -10,6 +10,7 @@ from typing import get_type_hints
 
 from ..errors import ConfigurationError
 from ..secret import Secret
+from .http_settings import HttpSettings
 from .settings import (
     COMFYUI,
     LOCAL,
@@ -17,7 +18,6 @@ from .settings import (
     ComfyUISettings,
     GcsSettings,
     HostSettings,
-    HttpSettings,
     LocalSettings,
     S3Settings,
 )

@@ -6,6 +6,7 @@
 {text}            the reply, as plain text
 {json:/data/url}  a value of the JSON reply, by its pointer (RFC 6901)
 {header:Location} a header of the reply
+{{ and }}         a brace
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_PART = re.compile(r"\{([^{}]*)\}")
+_PART = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 _WORDS = ("name", "upload_url", "link", "text")
 
 
@@ -39,7 +40,7 @@ class Template:
         if re.search(r"[{}]", _PART.sub("", text)):
             msg = "has a brace without its other half"
             raise TemplateError(msg)
-        for part in _PART.findall(text):
+        for part in self.parts:
             if part not in _WORDS and not re.fullmatch(r"json:(/.*)?|header:[A-Za-z0-9-]+", part):
                 known = ", ".join(f"{{{word}}}" for word in (*_WORDS, "json:/POINTER", "header:NAME"))
                 msg = f"has the unknown part {{{part}}}; known are: {known}"
@@ -48,11 +49,11 @@ class Template:
     @property
     def parts(self) -> tuple[str, ...]:
         """What stands in its braces."""
-        return tuple(_PART.findall(self._text))
+        return tuple(part[1] for part in _PART.finditer(self._text) if part[1] is not None)
 
     def filled(self, words: Mapping[str, str], reply: Reply | None = None) -> str:
         """Return the text; raises TemplateError naming the part that the reply does not have."""
-        return _PART.sub(lambda part: _value(part[1], words, reply), self._text)
+        return _PART.sub(lambda part: part[0][0] if part[1] is None else _value(part[1], words, reply), self._text)
 
 
 def _value(part: str, words: Mapping[str, str], reply: Reply | None) -> str:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 
 from ..config import Config, ensure_home
 from ..errors import CartoonizeError, ConfigurationError
 from ..threads import start, within
 from . import ImageHost
-from .hosts import open_named, settings_of
+from .hosts import open_named
 from .records import Record
 
 SPARE_S = 600.0  # how long an upload stays that no task needs any more: other branches of the graph may want it
 RENEW_FILE = "uploads.renew"
 _DELETING_S = 10.0  # how long finished pictures wait for uploads to be deleted; the deleting goes on behind it
+PENDING = "pending "  # in front of the key of work that is being sent, in the place of its task id
 _log = logging.getLogger(__name__)
 
 
@@ -31,11 +32,27 @@ class Uploads:
         self.registry = Registry(config.home, clock)
 
     def note_uses(self, service: str, tasks: Mapping[str, Sequence[str]]) -> None:
-        """Note which tasks need which links; these tasks exist already, so that nothing here may stop their caller."""
+        """Note which tasks need which links; where that is not possible, they are merely deleted at another time."""
+        self._noted(lambda: self.registry.note_uses(service, tasks), tasks)
+
+    def drop_uses(self, service: str, task_ids: Collection[str]) -> None:
+        """Forget what was noted of tasks that there are not."""
+        self._noted(lambda: self.registry.drop_uses(service, task_ids), task_ids)
+
+    def gone(self, links: Sequence[str]) -> set[str]:
+        """Return the links whose uploads this machine has deleted, as far as it knows."""
         try:
-            self.registry.note_uses(service, tasks)
+            return self.registry.gone(links)
         except ConfigurationError as error:
-            _log.warning("It is not noted which uploads task %s needs: %s", ", ".join(tasks), error)
+            _log.warning("It is not known which uploads are gone: %s", error)
+            return set()
+
+    def _noted(self, write: Callable[[], None], task_ids: Collection[str]) -> None:
+        try:
+            if task_ids:
+                write()
+        except ConfigurationError as error:
+            _log.warning("It is not noted which uploads %s needs: %s", ", ".join(task_ids), error)
 
     def end_of(self, service: str, tasks: Mapping[str, bool]) -> None:
         """Note that all results of tasks are stored, and delete the uploads that nothing needs any more.
@@ -59,14 +76,20 @@ class Uploads:
     def _delete_leftovers(self, spare_s: float) -> None:
         try:
             records = self.registry.take_leftovers(spare_s)
-            # what cannot be deleted is told once, by purge; here it is at an end when its link is
-            stuck = [r for r in records if r.host in self._config.hosts and not self._config.hosts[r.host].can_delete]
-            self.registry.forget([record.number for record in stuck])
-            problems = self.delete(record for record in records if record not in stuck)
+            hopeless = [record for record in records if self._is_hopeless(record)]
+            self.registry.forget([record.number for record in hopeless])
+            problems = self.delete(record for record in records if record not in hopeless)
         except CartoonizeError as error:
             problems = {"uploads": str(error)}
+        except Exception as error:  # noqa: BLE001  # whatever it is: pictures are on their way, or nobody is listening
+            problems = {"uploads": f"{type(error).__name__}: {error}"}
         for host, problem in problems.items():
             _log.warning("Uploads at %r are deleted later: %s", host, problem)
+
+    def _is_hopeless(self, record: Record) -> bool:
+        """Whether nothing can be deleted: purge tells that, a warning at every run would help nobody."""
+        settings = self._config.hosts.get(record.host)
+        return settings is not None and not (settings.can_delete and (record.is_done or settings.names_pictures))
 
     def delete(self, records: Iterable[Record]) -> dict[str, str]:
         """Delete uploads that were taken from the registry; returns the hosts where that failed, with the reason.
@@ -83,7 +106,8 @@ class Uploads:
                 host = self._host(name, identity)
                 for record in uploads:
                     try:
-                        host.delete(record.upload)
+                        if not self.registry.is_shared(record):
+                            host.delete(record.upload)
                         deleted.append(record.number)
                     except ConfigurationError as error:  # of this one; the others need not wait for it
                         problems[name] = str(error)
@@ -102,12 +126,15 @@ class Uploads:
 
     # Links that ComfyUI remembers
 
-    def age_of_links(self, host: str) -> str:
+    def age_of_links(self, host: str | None) -> str:
         """Return a text that changes when links of a host that were handed on before should be made anew.
 
-        That is twice in their lifetime, and after `renew_links`.
+        That is twice in their lifetime, and after `renew_links`. None is a host that is not known yet: the one with the
+        shortest lifetime decides.
         """
-        half_life_s = max(1.0, settings_of(self._config, host).lifetime_s / 2)
+        hosts = self._config.hosts
+        known = [hosts[host]] if host and host in hosts else list(hosts.values())
+        half_life_s = max(1.0, min(settings.lifetime_s for settings in known) / 2)
         try:
             asked = (self._config.home / RENEW_FILE).stat().st_mtime_ns
         except OSError:
