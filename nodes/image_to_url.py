@@ -40,7 +40,8 @@ class CartoonizeImageToURL:
                     {
                         "default": AUTO,
                         "tooltip": "Where the images are put: a host that this machine's configuration describes. "
-                        "'auto' is this machine for the built-in service, and the configured default host otherwise.",
+                        "'auto' goes by the default profile: this machine for the built-in service, else the host "
+                        "that is configured for it.",
                     },
                 ),
                 "format": (

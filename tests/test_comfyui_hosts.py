@@ -166,7 +166,7 @@ def test_a_link_that_died_is_made_anew_by_running_again(comfy: ComfyUI, service:
     entry = comfy.wait(comfy.queue(prompt(0x102033, "comfyui", variation=1)))
     messages = json.dumps(entry["status"]["messages"])
     assert entry["status"]["status_str"] == "error"
-    assert "not there any more (HTTP 410)" in messages
+    assert "was uploaded by this machine, which has deleted it since" in messages
     assert "Run again: Image to URL makes new links" in messages
     assert len(service.submissions) == before
     comfy.run(prompt(0x102033, "comfyui", variation=1))
