@@ -15,7 +15,8 @@ from child_process import command
 from scripted_service import ScriptedService
 
 SUBMIT = """
-from cartoonize_pack.utils import config, journal, results  # all of it, before the interpreter may not be readable
+from cartoonize_pack.utils import config, journal, results  # all of it, before the files may not be readable
+from cartoonize_pack.utils.hosting import registry
 from cartoonize_pack.utils.backend import connect
 from cartoonize_pack.utils.errors import CartoonizeError
 from cartoonize_pack.utils.monitor import Monitor
