@@ -50,7 +50,7 @@ class Registry:
         found = {}
         with self._database.transaction() as db:
             for recipe in dict.fromkeys(recipes):
-                for record in _select(db, condition, place.identity, place.host, recipe, self._clock()):
+                for record in _select(db, condition, (place.identity, place.host, recipe, self._clock())):
                     found[recipe] = record
         return found
 
@@ -115,12 +115,12 @@ class Registry:
         again.
         """
         condition = (
-            "expires <= ?1 OR (until_stored AND is_done AND handed_on <= ?1 - ?2 AND "
+            "expires <= $now OR (until_stored AND is_done AND handed_on <= $now - $spare AND "
             "EXISTS (SELECT 1 FROM uses WHERE upload = number) AND "
-            "NOT EXISTS (SELECT 1 FROM uses WHERE upload = number AND (stored IS NULL OR stored > ?1 - ?2)))"
+            "NOT EXISTS (SELECT 1 FROM uses WHERE upload = number AND (stored IS NULL OR stored > $now - $spare)))"
         )
         with self._database.transaction() as db:
-            records = _select(db, condition, self._clock(), spare_s)
+            records = _select(db, condition, {"now": self._clock(), "spare": spare_s})
             _take(db, records)
         return records
 
@@ -132,16 +132,19 @@ class Registry:
         with self._database.transaction() as db:
             rows = db.execute("SELECT upload, service, task_id FROM uses").fetchall()
             needed = {upload for upload, service, task_id in rows if (service, task_id) in needed_by}
-            records = [r for r in _select(db, "?1 IS NULL OR host = ?1", host) if r.number not in needed]
+            records = [
+                r for r in _select(db, "$host IS NULL OR host = $host", {"host": host}) if r.number not in needed
+            ]
             _take(db, records)
         return records
 
     def is_shared(self, record: Record) -> bool:
         """Whether a later upload that is still in use has the same link: some hosts keep the same bytes once."""
-        condition = "number != ?1 AND is_done AND expires > ?2 AND identity = ?3 AND known_as != '' AND "
-        condition += "known_as = (SELECT known_as FROM uploads WHERE number = ?1)"
+        condition = "number != $number AND is_done AND expires > $now AND identity = $identity AND known_as != '' AND "
+        condition += "known_as = (SELECT known_as FROM uploads WHERE number = $number)"
+        values = {"number": record.number, "now": self._clock(), "identity": record.identity}
         with self._database.transaction() as db:
-            return bool(_select(db, condition, record.number, self._clock(), record.identity))
+            return bool(_select(db, condition, values))
 
     def forget(self, numbers: Sequence[int]) -> None:
         """Remove the records of uploads that are not there any more; their links are known to lead nowhere."""
@@ -159,15 +162,15 @@ class Registry:
 
     def gone(self, links: Sequence[str]) -> set[str]:
         """Return the links whose uploads this machine has deleted, or is about to, or whose time is over."""
-        live = "SELECT 1 FROM uploads WHERE known_as = ?1 AND expires > ?2"
-        ended = "SELECT 1 FROM gone WHERE known_as = ?1 UNION SELECT 1 FROM uploads WHERE known_as = ?1"
+        live = "SELECT 1 FROM uploads WHERE known_as = $known AND expires > $now"
+        ended = "SELECT 1 FROM gone WHERE known_as = $known UNION SELECT 1 FROM uploads WHERE known_as = $known"
+        found = set()
         with self._database.transaction() as db:
-            return {
-                link
-                for link in links
-                if not db.execute(live, (known_as(link), self._clock())).fetchone()
-                and db.execute(ended, (known_as(link),)).fetchone()
-            }
+            for link in links:
+                values = {"known": known_as(link), "now": self._clock()}
+                if not db.execute(live, values).fetchone() and db.execute(ended, values).fetchone():
+                    found.add(link)
+        return found
 
     def counts(self) -> dict[str, int]:
         """Return how many uploads there are at each host."""
@@ -185,7 +188,7 @@ def _take(db: sqlite3.Connection, records: Sequence[Record]) -> None:
         db.execute("UPDATE uploads SET expires = ? WHERE number = ?", (_NEVER, record.number))
 
 
-def _select(db: sqlite3.Connection, condition: str, *values: object) -> list[Record]:
+def _select(db: sqlite3.Connection, condition: str, values: tuple[object, ...] | dict[str, object]) -> list[Record]:
     rows = db.execute(f"SELECT {_COLUMNS} FROM uploads WHERE {condition}", values)  # noqa: S608  # our own words
     return [_record(*row) for row in rows.fetchall()]
 
