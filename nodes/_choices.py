@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterable
 
 from ..utils import config
 from ..utils.backend import host_name
@@ -17,39 +18,35 @@ _log = logging.getLogger(__name__)
 
 def profile_names() -> list[str]:
     """Return what the profile widget offers; a broken file is reported when a node runs, not here."""
-    try:
-        return [config.AUTO, *_comfy.load_config().profiles]
-    except ConfigurationError as error:
-        _log.warning("%s", error)
-        return [config.AUTO, *config.LOCAL_STYLES]
+    return _offered(lambda settings: settings.profiles, config.LOCAL_STYLES)
 
 
 def check_profile(name: str | None) -> bool | str:
     """Return True, or what is wrong with the profile in words; None is a value that is linked, known only later."""
-    if name is None:
-        return True
-    try:
-        _comfy.load_config().profile(name)
-    except ConfigurationError as error:
-        return str(error)
-    return True
+    return name is None or _checked(lambda settings: settings.profile(name))
 
 
 def host_names() -> list[str]:
     """Return what the host widget offers; a broken file is reported when a node runs, not here."""
-    try:
-        return [config.AUTO, *_comfy.load_config().hosts]
-    except ConfigurationError as error:
-        _log.warning("%s", error)
-        return [config.AUTO, LOCAL]
+    return _offered(lambda settings: settings.hosts, [LOCAL])
 
 
 def check_host(name: str | None) -> bool | str:
     """Return True, or what is wrong with the image host in words; None is a value that is linked, known only later."""
-    if name in (None, "", config.AUTO):
-        return True
+    return name in (None, "", config.AUTO) or _checked(lambda settings: settings_of(settings, str(name)))
+
+
+def _offered(names: Callable[[config.Config], Iterable[str]], without_file: Iterable[str]) -> list[str]:
     try:
-        settings_of(_comfy.load_config(), str(name))
+        return [config.AUTO, *names(_comfy.load_config())]
+    except ConfigurationError as error:
+        _log.warning("%s", error)
+        return [config.AUTO, *without_file]
+
+
+def _checked(check: Callable[[config.Config], object]) -> bool | str:
+    try:
+        check(_comfy.load_config())
     except ConfigurationError as error:
         return str(error)
     return True

@@ -12,7 +12,10 @@ fitting    into a service's limits   batches      pictures -> one batch
 work       what work is, its key     references   a task as a line of text
 submission links -> tasks            sending      one work -> its task, paid for once
 journal    what was sent, answered   records      its records and what they allow (pure)
-rows       rows <-> records (pure)   links        what a hosted link is known by (pure)
+rows       rows <-> records (pure)   links        what a link says of itself (pure)
+hosting    where an image gets a URL reachability links on trial, before anything is paid
+addresses  which may be fetched      download     the only place that fetches a URL
+patience   trying again              embedded     the embedded service of this process
 database   a SQLite file, shared     locks        one sender at a time
 collection tasks -> outcomes         alignment    which result is whose (pure)
 pictures   fetching a result         results      finished pictures, kept as bytes
@@ -21,5 +24,5 @@ retry      only the failed ones      memory       what this machine knows of tas
 monitor    progress and Cancel       threads      work beside the caller, bounded and cancellable
 backend    names -> client, host     redaction    what must not reach a log or an error
 secret     keys that hide            private_files for their owner only
-cli        the command (cli_tasks, cli_serve: its parts; terminal, picture_files: what they share)
+cli        the command (cli_tasks, cli_hosts, cli_serve: its parts; terminal, picture_files: what they share)
 """

@@ -126,8 +126,8 @@ def _purge(options: argparse.Namespace, settings: Config) -> int:
         settings_of(settings, name)  # one that nobody knows is a mistake
     submissions = [] if options.all else open_journal(settings).submissions()
     open_ones = [s for s in submissions if s.state in (State.ACCEPTED, State.SENDING, State.UNKNOWN)]
-    needed_by = {(s.service, name) for s in open_ones for name in (s.task_id, PENDING + s.key)}
-    records = registry.take(options.name, needed_by)
+    needed_by = {(s.service, task) for s in open_ones for task in (s.task_id, PENDING + s.key)}
+    records = registry.take(name, needed_by)
     problems = uploads.delete(records)
     left = registry.counts()
     deleted = sum(there.values()) - sum(left.values())

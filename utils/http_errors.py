@@ -16,6 +16,7 @@ from .errors import ServiceError, UnreachableError
 # After these a submission was certainly not accepted. After others it may have been: a 303 is how some services
 # acknowledge a POST, a gateway's 502 or 503 may come after the request had reached the service.
 NOT_ACCEPTED = (301, 307, 308, 400, 401, 402, 403, 404, 405, 406, 411, 413, 414, 415, 422, 429)
+PASSING = (408, 429, 500, 502, 503, 504)  # asking again may help
 NOT_CHARGED = " Nothing was accepted, nothing was charged."
 _HANDSHAKE_FAILURES = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER", "UNSUPPORTED_PROTOCOL")
 

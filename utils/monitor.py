@@ -75,6 +75,11 @@ class Monitor:
         """Sleep, waking at once on Cancel."""
         self._cancelled.wait(seconds)
 
+    def pause(self, seconds: float) -> None:
+        """Sleep; raises Cancelled when Cancel wakes it."""
+        self.sleep(seconds)
+        self.check()
+
 
 def count(number: int, noun: str) -> str:
     """Return "1 image", "2 images" for status texts."""

@@ -6,9 +6,9 @@ import time
 
 from .addresses import Policy
 from .download import fetch
-from .errors import UnreachableError
 from .images import READABLE_FORMATS, Header, inspect
 from .monitor import Monitor
+from .patience import patiently
 
 MAX_RESULT_BYTES = 200_000_000
 DOWNLOAD_TOTAL_S = 300.0
@@ -25,12 +25,9 @@ def fetch_picture(url: str, policy: Policy, monitor: Monitor) -> tuple[bytes, He
 def _fetch_patiently(url: str, policy: Policy, monitor: Monitor) -> bytes:
     """Fetch a result, once more after each of the waits, unless the answer says that it is gone."""
     end = time.monotonic() + DOWNLOAD_TOTAL_S
-    for wait_s in DOWNLOAD_RETRY_WAITS_S:
-        try:
-            return fetch(url, policy, max_bytes=MAX_RESULT_BYTES, total_s=end - time.monotonic())
-        except UnreachableError as error:
-            if error.http_status in GONE or time.monotonic() + wait_s >= end:
-                raise
-            monitor.sleep(wait_s)
-            monitor.check()
-    return fetch(url, policy, max_bytes=MAX_RESULT_BYTES, total_s=end - time.monotonic())
+    return patiently(
+        lambda: fetch(url, policy, max_bytes=MAX_RESULT_BYTES, total_s=end - time.monotonic()),
+        DOWNLOAD_RETRY_WAITS_S,
+        monitor.pause,
+        lambda error, wait_s: error.http_status not in GONE and time.monotonic() + wait_s < end,
+    )

@@ -14,15 +14,16 @@ from .contract import Limits, printable
 from .download import Peek, peek
 from .errors import CartoonizeError, InputError, UnreachableError
 from .fitting import limit_problem
+from .http_errors import PASSING
 from .images import stated_size
 from .links import expiry_of
 from .monitor import Monitor, count
+from .patience import patiently
 from .threads import map_bounded
 
 PARALLEL = 8
 PEEK_S = 20.0
 RETRY_WAITS_S = (0.3, 1.0)
-_PASSING = (408, 429, 500, 502, 503, 504)
 FIRST_BYTES = 65536  # the size of a JPEG stands behind its metadata
 _KINDS: Sequence[tuple[bytes, int, str]] = (
     (b"\x89PNG\r\n\x1a\n", 0, "PNG"), (b"\xff\xd8\xff", 0, "JPEG"), (b"BM", 0, "BMP"), (b"GIF8", 0, "GIF"),
@@ -98,24 +99,18 @@ def _is_loopback(host: str) -> bool:
 
 
 def _problem(link: str, trial: Trial, monitor: Monitor) -> str:
-    for wait_s in (*RETRY_WAITS_S, None):
-        try:
-            answer = peek(link, trial.policy, first_bytes=FIRST_BYTES, total_s=PEEK_S)
-        except InputError as error:
-            return _unfetched(error)
-        except UnreachableError as error:
-            if wait_s is None:
-                return _unfetched(error)
-        else:
-            if wait_s is None or answer.status not in _PASSING:
-                return answer_problem(answer, link, trial.limits)
-        monitor.sleep(wait_s)
-        monitor.check()
-    raise AssertionError  # the last attempt has returned
+    def attempt() -> str:
+        answer = peek(link, trial.policy, first_bytes=FIRST_BYTES, total_s=PEEK_S)
+        words = answer_problem(answer, link, trial.limits)
+        if answer.status in PASSING:
+            raise UnreachableError(words, http_status=answer.status)
+        return words
 
-
-def _unfetched(error: CartoonizeError) -> str:
-    return f"cannot be fetched from outside: {str(error).removesuffix('.')}"
+    try:
+        return patiently(attempt, RETRY_WAITS_S, monitor.pause)
+    except (InputError, UnreachableError) as error:
+        is_answer = isinstance(error, UnreachableError) and error.http_status is not None
+        return str(error) if is_answer else f"cannot be fetched from outside: {str(error).removesuffix('.')}"
 
 
 def expiry_problem(ends_s: float | None, now_s: float, must_last_s: float) -> str:

@@ -9,40 +9,28 @@ from pathlib import Path
 
 from ..service.pictures import PictureStore, is_name
 from . import Upload
-from .local import writing
 from .settings import COMFYUI, UPLOADS_ROUTE, ComfyUISettings
 from .signing import Verdict, ensure_key, read_key, signature, verdict
+from .stored_here import StoredHere, writing
 
 FOLDER = "uploads"
 
 
-class ComfyUIHost:
+class ComfyUIHost(StoredHere):
     """Puts pictures where the route of this machine's ComfyUI finds them, whatever its public address is today."""
 
     identity = COMFYUI
 
     def __init__(self, settings: ComfyUISettings, home: Path, clock: Callable[[], float] = time.time) -> None:
-        self._settings = settings
+        super().__init__(settings, clock)
+        self._public_url = settings.public_url.rstrip("/")
         self._home = home
-        self._clock = clock
 
     def put(self, name: str, data: bytes, media_type: str) -> Upload:
         """Keep the bytes, and remove what has expired; raises ConfigurationError when they cannot be written."""
         with writing():
             self._store().sweep()
-            self._store().put(data, media_type, self._settings.lifetime_s, name)
-        return self._upload(name)
-
-    def renewed(self, upload: Upload) -> Upload | None:
-        """Return the upload with a newly signed link, its file living as long."""
-        with writing():
-            is_there = self._store().renew(upload.name, self._settings.lifetime_s)
-        return self._upload(upload.name) if is_there else None
-
-    def delete(self, upload: Upload) -> None:
-        """Remove the file."""
-        with writing():
-            self._store().delete(upload.name)
+        return super().put(name, data, media_type)
 
     def _store(self) -> PictureStore:
         return PictureStore(self._home / FOLDER, self._clock)
@@ -50,7 +38,7 @@ class ComfyUIHost:
     def _upload(self, name: str) -> Upload:
         expires = str(int(self._clock() + self._settings.lifetime_s))
         query = f"expires={expires}&signature={signature(ensure_key(self._home), name, expires)}"
-        link = f"{self._settings.public_url.rstrip('/')}{UPLOADS_ROUTE}/{name}?{query}"
+        link = f"{self._public_url}{UPLOADS_ROUTE}/{name}?{query}"
         return Upload(name, link, float(expires), is_signed=True)
 
 

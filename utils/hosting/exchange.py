@@ -15,7 +15,8 @@ from ..addresses import Policy, check_address
 from ..contract import printable
 from ..download import CONNECT_TIMEOUT_S, PlainSession, read_body
 from ..errors import ConfigurationError, InputError, UnreachableError
-from ..http_errors import cause_of, nothing_was_sent
+from ..http_errors import PASSING, cause_of, nothing_was_sent
+from ..patience import patiently
 from ..threads import within
 from .http_settings import HttpSettings
 from .template import Reply
@@ -25,7 +26,6 @@ RETRY_WAITS_S = (0.5, 1.0, 2.0)
 _READ_TIMEOUT_S = 60.0
 _MAX_REPLY_BYTES = 1_000_000
 _SHORTEST_KEY = 6
-_PASSING = (408, 429, 500, 502, 503, 504)
 _REFUSALS: Mapping[int, str] = {
     401: "does not accept the credentials",
     403: "does not let these credentials do this",
@@ -55,15 +55,12 @@ class Exchange:
         except InputError as error:
             raise ConfigurationError(f"{self._who}: {error}") from None  # noqa: EM102  # it is a sentence already
         end = time.monotonic() + REQUEST_S
-        for wait_s in (*RETRY_WAITS_S, None):
-            try:
-                return self._reply(method, url, content, left_s=end - time.monotonic(), gone_is_fine=gone_is_fine)
-            except UnreachableError as error:
-                is_last = wait_s is None or time.monotonic() + wait_s > end
-                if is_last or (method == "POST" and not error.is_refusal):
-                    raise
-            self._sleep(wait_s or 0.0)
-        raise AssertionError  # the last attempt has returned or raised
+        return patiently(
+            lambda: self._reply(method, url, content, left_s=end - time.monotonic(), gone_is_fine=gone_is_fine),
+            RETRY_WAITS_S,
+            self._sleep,
+            lambda error, wait_s: (method != "POST" or error.is_refusal) and time.monotonic() + wait_s <= end,
+        )
 
     def _reply(self, method: str, url: str, content: Mapping[str, Any], *, left_s: float, gone_is_fine: bool) -> Reply:
         try:
@@ -85,11 +82,11 @@ class Exchange:
         if is_answer or (gone_is_fine and status in (404, 410)):
             return reply
         words = _REFUSALS.get(status, "has moved" if 300 <= status < 400 else "refuses this")
-        words = "is in trouble" if status in _PASSING else words
+        words = "is in trouble" if status in PASSING else words
         parts = urlsplit(url)  # its path may hold a key
         where = f"HTTP {status}, {method} {parts.scheme}://{parts.netloc}/…"
         msg = f"{self._who} {words} ({where}). It says: {self.quoted(reply)}"
-        raise (UnreachableError if status in _PASSING else ConfigurationError)(msg)
+        raise (UnreachableError if status in PASSING else ConfigurationError)(msg)
 
     def _sent(self, method: str, url: str, content: Mapping[str, Any]) -> tuple[int, Reply]:
         settings = self._settings

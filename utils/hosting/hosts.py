@@ -12,14 +12,7 @@ from ..errors import ConfigurationError
 from ..service.pictures import PictureStore
 from . import ImageHost
 from .http_settings import HttpSettings
-from .settings import (
-    AzureSettings,
-    ComfyUISettings,
-    GcsSettings,
-    HostSettings,
-    LocalSettings,
-    S3Settings,
-)
+from .settings import ComfyUISettings, HostSettings, LocalSettings, StorageSettings
 
 OBSTORE = "obstore>=0.11,<0.13"  # as in the extra `storage`
 
@@ -49,7 +42,8 @@ def open_named(config: Config, name: str, public_url: str = "") -> ImageHost:
         )
         raise ConfigurationError(msg)
     if isinstance(settings, LocalSettings):
-        from .local import LocalHost, writing
+        from .local import LocalHost
+        from .stored_here import writing
 
         with writing():
             store = PictureStore(ensure_home(config.home) / "service" / "pictures")
@@ -62,9 +56,11 @@ def open_named(config: Config, name: str, public_url: str = "") -> ImageHost:
         from .http import HttpHost
 
         return HttpHost(settings)
-    from .storage import ObjectStorage
+    if isinstance(settings, StorageSettings):
+        from .storage import ObjectStorage
 
-    return ObjectStorage(settings)
+        return ObjectStorage(settings)
+    raise AssertionError  # there is no other kind
 
 
 def completed(settings: HostSettings, public_url: str) -> HostSettings:
@@ -76,7 +72,7 @@ def completed(settings: HostSettings, public_url: str) -> HostSettings:
 
 def problem_of(settings: HostSettings) -> str:
     """Return what keeps a host from being used, in words, a package that is missing included; empty if nothing does."""
-    if (problem := settings.problem()) or not isinstance(settings, (S3Settings, GcsSettings, AzureSettings)):
+    if (problem := settings.problem()) or not isinstance(settings, StorageSettings):
         return problem
     if find_spec("obstore"):
         return ""

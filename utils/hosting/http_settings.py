@@ -36,7 +36,6 @@ class HttpSettings(HostSettings):
     delete_method: str = "DELETE"
     delete_fields: Mapping[str, str] = field(default_factory=dict, repr=False)
     public: bool | None = None  # to be decided by whoever configures it
-    allow_http: bool = False
 
     @property
     def can_delete(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from ..secret import Secret
@@ -48,7 +48,11 @@ class HostSettings:
 
     def with_environment(self, env: Mapping[str, str]) -> HostSettings:
         """Return the settings as the environment completes them; credentials are looked up when a host is used."""
-        return replace(self, allow_http=self.allow_http or env.get("CARTOONIZE_ALLOW_HTTP") == "1")
+        variables = {f.name: f.metadata["variable"] for f in fields(self) if "variable" in f.metadata}
+        found: dict[str, Any] = {
+            key: getattr(self, key) or env.get(variable, "") for key, variable in variables.items()
+        }
+        return replace(self, allow_http=self.allow_http or env.get("CARTOONIZE_ALLOW_HTTP") == "1", **found)
 
     def problem(self) -> str:
         """Return what keeps the host from being used, in words; empty if nothing does."""
@@ -77,6 +81,11 @@ def _required() -> str:
     return field(default="", metadata={"required": True})
 
 
+def _or_variable(name: str) -> str:
+    """Return a field that an environment variable fills, if the file leaves it out."""
+    return field(default="", metadata={"variable": name})
+
+
 @dataclass(frozen=True)
 class LocalSettings(HostSettings):
     """The pictures of the embedded service."""
@@ -89,12 +98,7 @@ class ComfyUISettings(HostSettings):
     """ComfyUI's own server, for people whose ComfyUI can be reached from outside at `public_url`."""
 
     kind: ClassVar[str] = COMFYUI
-    public_url: str = ""
-
-    def with_environment(self, env: Mapping[str, str]) -> HostSettings:
-        """Return the settings with the public address of the environment, if they have none."""
-        own = super().with_environment(env)
-        return replace(own, public_url=self.public_url or env.get("CARTOONIZE_PUBLIC_URL", ""))  # type: ignore[call-arg]  # own is of this class
+    public_url: str = _or_variable("CARTOONIZE_PUBLIC_URL")
 
     def problem(self) -> str:
         """Return what keeps the host from being used, in words; empty if nothing does."""
@@ -110,18 +114,12 @@ class S3Settings(HostSettings):
     kind: ClassVar[str] = "s3"
     bucket: str = _required()
     prefix: str = ""
-    endpoint: str = ""
+    endpoint: str = _or_variable("AWS_ENDPOINT_URL")
     region: str = ""
     access_key: Secret = NO_SECRET
     secret_key: Secret = NO_SECRET
     session_token: Secret = NO_SECRET
     virtual_host: bool = False
-
-    def with_environment(self, env: Mapping[str, str]) -> HostSettings:
-        """Return the settings with the endpoint of the environment, if they have none."""
-        own = super().with_environment(env)
-        endpoint = self.endpoint or env.get("AWS_ENDPOINT_URL", "")
-        return replace(own, endpoint=endpoint)  # type: ignore[call-arg]  # own is of this class
 
     def problem(self) -> str:
         """Return what keeps the host from being used, in words; empty if nothing does."""
@@ -147,18 +145,16 @@ class AzureSettings(HostSettings):
     kind: ClassVar[str] = "azure"
     container: str = _required()
     prefix: str = ""
-    account: str = ""
+    account: str = _or_variable("AZURE_STORAGE_ACCOUNT_NAME")
     access_key: Secret = NO_SECRET
-
-    def with_environment(self, env: Mapping[str, str]) -> HostSettings:
-        """Return the settings with the account of the environment, if they have none."""
-        own = super().with_environment(env)
-        return replace(own, account=self.account or env.get("AZURE_STORAGE_ACCOUNT_NAME", ""))  # type: ignore[call-arg]  # own is of this class
 
     def problem(self) -> str:
         """Return what keeps the host from being used, in words; empty if nothing does."""
         missing = "" if self.account else "account (or AZURE_STORAGE_ACCOUNT_NAME) not set"
         return super().problem() or missing
+
+
+StorageSettings = S3Settings | GcsSettings | AzureSettings
 
 
 def url_problem(url: str, allow_http: bool, name: str) -> str:

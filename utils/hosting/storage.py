@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError, UnreachableError
 from . import Upload
-from .settings import AzureSettings, GcsSettings, HostSettings, S3Settings
+from .settings import GcsSettings, S3Settings, StorageSettings
 
 if TYPE_CHECKING:
     from obstore.store import AzureStore, GCSStore, S3Store
@@ -27,14 +27,15 @@ _SAID = re.compile(r"<Message>(.*?)</Message>", re.DOTALL)
 _CAUSE = re.compile(r'message: "([^"]{1,200})"')
 _REFUSED = re.compile(  # answers of the storage, and what the library says of keys that it cannot use
     r"status code: 4(?!08|29)\d\d|[Cc]redential|Access Key|service account|Unable to parse url"
-    r"|must be specified|169\.254\.169\.254|metadata"
+    r"|must be specified"
 )
+_NO_KEYS = re.compile(r"169\.254\.169\.254|metadata")  # where a machine is asked for its role
 
 
 class ObjectStorage:
     """A bucket or container; links are signed for GET only."""
 
-    def __init__(self, settings: HostSettings, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, settings: StorageSettings, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self._clock = clock
         with _errors_of(settings.name):
@@ -84,16 +85,13 @@ class ObjectStorage:
         return Upload(name, link, expires_s, is_signed=True)
 
 
-def identity_of(settings: HostSettings) -> str:
+def identity_of(settings: StorageSettings) -> str:
     """Return endpoint, bucket and prefix of the settings."""
     if isinstance(settings, S3Settings):
         return f"s3 {settings.endpoint or 'aws'} {settings.bucket}/{settings.prefix}"
     if isinstance(settings, GcsSettings):
         return f"gcs {settings.bucket}/{settings.prefix}"
-    if isinstance(settings, AzureSettings):
-        return f"azure {settings.account} {settings.container}/{settings.prefix}"
-    msg = f"{settings.kind!r} is no object storage"
-    raise ConfigurationError(msg)
+    return f"azure {settings.account} {settings.container}/{settings.prefix}"
 
 
 def s3_config(settings: S3Settings) -> dict[str, Any]:
@@ -125,7 +123,7 @@ def _s3_keys(settings: S3Settings) -> dict[str, Any]:
     return {"credential_provider": lambda: keys}
 
 
-def _opened(settings: HostSettings) -> S3Store | GCSStore | AzureStore:
+def _opened(settings: StorageSettings) -> S3Store | GCSStore | AzureStore:
     from obstore.store import AzureStore, GCSStore, S3Store
 
     client = {**_CLIENT, "allow_http": settings.allow_http}
@@ -136,12 +134,9 @@ def _opened(settings: HostSettings) -> S3Store | GCSStore | AzureStore:
     if isinstance(settings, GcsSettings):
         account: dict[str, Any] = {"service_account": settings.service_account} if settings.service_account else {}
         return GCSStore(settings.bucket, prefix=settings.prefix or None, **account, **shared)
-    if isinstance(settings, AzureSettings):
-        given = {"account_name": settings.account, "account_key": settings.access_key.reveal()}
-        config: Any = {name: value for name, value in given.items() if value}
-        return AzureStore(settings.container, prefix=settings.prefix or None, config=config, **shared)
-    msg = f"{settings.kind!r} is no object storage"
-    raise ConfigurationError(msg)
+    given = {"account_name": settings.account, "account_key": settings.access_key.reveal()}
+    config: Any = {name: value for name, value in given.items() if value}
+    return AzureStore(settings.container, prefix=settings.prefix or None, config=config, **shared)
 
 
 @contextmanager
@@ -158,9 +153,10 @@ def _errors_of(name: str) -> Iterator[None]:
         msg = f"The image host {name!r} refuses the keys, or they may not do this. {_said(error)}"
         raise ConfigurationError(msg) from None
     except (raised.BaseError, ValueError) as error:
-        is_refused = isinstance(error, ValueError) or _REFUSED.search(str(error))
+        has_no_keys = _NO_KEYS.search(str(error))
+        is_refused = has_no_keys or isinstance(error, ValueError) or _REFUSED.search(str(error))
         words = "refuses this" if is_refused else "cannot be reached, or does not answer as it should"
-        if re.search(r"169\.254\.169\.254|metadata", str(error)):
+        if has_no_keys:
             words = "has no keys: neither its description nor the environment has any, and this machine has no role"
         msg = f"The image host {name!r} {words}. {_said(error)}"
         raise (ConfigurationError if is_refused else UnreachableError)(msg) from None
