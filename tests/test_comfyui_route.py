@@ -568,3 +568,13 @@ def test_loading_the_pack_adds_the_route(monkeypatch: pytest.MonkeyPatch) -> Non
     assert (route.method, route.path) == ("GET", f"{UPLOADS_ROUTE}/{{name}}")
     assert UPLOADS_ROUTE == "/portrait_cartoonize/pictures"
     assert route.kwargs.get("allow_head", True)
+
+
+def test_a_second_copy_of_the_pack_adds_no_second_route(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ComfyUI does not start with the same route twice: a clone beside a Manager install is soon made."""
+    routes = web.RouteTableDef()
+    monkeypatch.setitem(sys.modules, "server", in_comfyui(routes))
+    for _ in range(2):
+        _comfy.add_route(f"{UPLOADS_ROUTE}/{{name}}", serve_upload)
+    web.Application().add_routes(routes)
+    assert len(routes) == 1

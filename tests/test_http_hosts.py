@@ -22,7 +22,7 @@ from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote, quote_plus
 
 import nginx_dav
 import numpy as np
@@ -34,6 +34,7 @@ from cartoonize_pack.utils.errors import CartoonizeError, ConfigurationError, Un
 from cartoonize_pack.utils.hosting import Upload, exchange, new_name
 from cartoonize_pack.utils.hosting.hosts import open_named
 from cartoonize_pack.utils.hosting.http import HttpHost
+from cartoonize_pack.utils.hosting.http_settings import HttpSettings
 from cartoonize_pack.utils.images import encode_png, from_float
 from nginx_dav import DavServer
 from node_calls import IMAGE_TO_URL, POLL, SUBMIT, batch, execute
@@ -878,3 +879,70 @@ def test_a_posted_picture_that_is_gone_is_uploaded_again(api: Api, gone: str) ->
         for _ in range(2):
             links_of(noise(2))
         assert len(api.of("POST")) == 3
+
+
+@pytest.mark.parametrize("words", ["quota-exceeded", "sorry", "pictures/1.png"])
+def test_a_word_is_no_link(api: Api, words: str) -> None:
+    """With the reply itself as link, an error message would become an address of the host."""
+    api.says(Answer(200, words.encode()))
+    describe(api=post_table(api, link="{text}", delete_url=None))
+    with pytest.raises(ConfigurationError, match="did not reply with a link"):
+        links_of(batch())
+
+
+KEY_WITH_SIGNS = "ab/cd+ef gh=€"
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        KEY_WITH_SIGNS,
+        quote(KEY_WITH_SIGNS),
+        quote_plus(KEY_WITH_SIGNS),
+        json.dumps(KEY_WITH_SIGNS)[1:-1],
+        json.dumps(KEY_WITH_SIGNS)[1:-1].replace("/", "\\/"),
+    ],
+    ids=["as it is", "in an address", "in a form", "in JSON", "in PHP's JSON"],
+)
+def test_a_key_that_a_host_repeats_is_not_shown_in_any_spelling(api: Api, echo: str) -> None:
+    """Hosts repeat what they refuse."""
+    api.says(Answer(400, f"bad key {echo} !".encode()))
+    describe(api=post_table(api, fields={"key": KEY_WITH_SIGNS}))
+    with pytest.raises(ConfigurationError, match="bad key … !") as caught:
+        links_of(batch())
+    assert "ab/cd" not in str(caught.value)
+
+
+def test_the_path_of_an_address_is_not_shown(api: Api) -> None:
+    """Some hosts have the key there."""
+    api.says(Answer(400, b"no"))
+    describe(api=post_table(api, url=f"{api.url}/bot-{KEY}/upload"))
+    with pytest.raises(ConfigurationError, match=f"POST {api.url}/…") as caught:
+        links_of(batch())
+    assert KEY not in str(caught.value)
+
+
+def test_any_password_can_be_sent(api: Api) -> None:
+    """As UTF-8 (RFC 7617)."""
+    api.respond = imgbb(api)
+    describe(api=post_table(api, user="studio", password="pässword-€"))
+    links_of(batch())
+    (seen,) = api.of("POST")
+    assert base64.b64decode(seen.headers["authorization"].removeprefix("Basic ")).decode() == "studio:pässword-€"
+
+
+def test_an_address_for_deleting_that_the_operator_wrote_down_gets_the_keys(api: Api, other: Api) -> None:
+    """Upload and deletion may be two servers of one host."""
+    api.respond = lambda seen: as_json({"data": {"url": api.url + api.keep(b"x")}})
+    other.respond = lambda seen: Answer(204)
+    describe(api=put_table(api, headers={"X-Key": KEY}, delete_url=f"{other.url}/delete/{{name}}"))
+    links_of(batch())
+    assert main(["hosts", "purge"]) == 0
+    (seen,) = other.of("DELETE")
+    assert {"authorization", "x-key"} <= set(seen.headers)
+
+
+def test_another_key_in_the_query_is_the_same_host(api: Api) -> None:
+    """What was uploaded with the old one can still be deleted."""
+    hosts = [HttpHost(HttpSettings("h", url=f"{api.url}/up?key={key}", link="{text}", method="POST")) for key in "ab"]
+    assert hosts[0].identity == hosts[1].identity

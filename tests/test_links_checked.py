@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -15,8 +16,10 @@ from typing import Any
 
 import pytest
 from cartoonize_pack.utils import config, reachability
+from cartoonize_pack.utils.cli import main
 from cartoonize_pack.utils.embedded import embedded_service
 from cartoonize_pack.utils.errors import InputError
+from cartoonize_pack.utils.hosting.registry import Registry
 from cartoonize_pack.utils.service.server import stop_embedded
 from node_calls import IMAGE_TO_URL, POLL, SUBMIT, batch, execute
 from pytest_httpserver import HTTPServer
@@ -479,3 +482,44 @@ def test_a_dead_link_among_pasted_ones_makes_only_ours_anew(api: HTTPServer, pub
     before = age()
     assert RUN_AGAIN not in refused(public, [*ours, link(api, "gone.png")])
     assert age() == before
+
+
+def test_a_picture_that_this_machine_has_deleted_is_never_paid_for(
+    public: ScriptedService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also with the check off: ComfyUI remembers its link, whatever purge and delete_after have done since."""
+    monkeypatch.setenv("CARTOONIZE_CHECK_LINKS", "0")
+    links, before = uploaded(), age()
+    assert main(["hosts", "purge", "--all"]) == 0
+    assert "which has deleted it since" in refused(public, links)
+    assert age() != before
+    submit(uploaded())
+    assert len(public.submissions) == 1
+
+
+def test_an_upload_is_reserved_before_it_is_paid_for(public: ScriptedService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the submission is on its way purge deletes nothing that it needs; from then on its task keeps it."""
+    links = uploaded()
+    create, purged = public.create, []
+
+    def creating(body: dict[str, Any]) -> dict[str, object]:
+        purged.append(main(["hosts", "purge"]))
+        return create(body)
+
+    monkeypatch.setattr(public, "create", creating)
+    submit(links)
+    assert purged == [0]
+    registry = Registry(home())
+    assert registry.gone(links) == set()
+    assert registry.take(None, {(config.load().profile("env").task_address, "task-1")}) == []
+    assert len(registry.take(None, ())) == len(set(links))
+
+
+def test_what_was_refused_reserves_nothing(public: ScriptedService, api: HTTPServer) -> None:
+    """The check found another link bad: nothing was sent, and nothing is needed."""
+    links = uploaded()
+    api.expect_request("/gone.png").respond_with_data("", status=404)
+    refused(public, [*links, link(api, "gone.png")])
+    with sqlite3.connect(home() / "uploads.sqlite3") as db:
+        assert db.execute("SELECT COUNT(*) FROM uses").fetchone() == (0,)
+    db.close()

@@ -810,3 +810,55 @@ def test_a_refusal_names_every_link_by_its_place() -> None:
     assert text.endswith("Nothing was sent, nothing was charged. Do that.")
     assert "2.png" not in text
     assert "hunter2" not in text
+
+
+@pytest.mark.parametrize("status", [400, 416, 501])
+def test_a_server_that_takes_no_ranges_is_asked_without(site: Site, status: int) -> None:
+    """Some refuse them for small files; the service does not send any."""
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        (sends(b"", status) if "Range" in request.headers else sends())(request)
+
+    site.answers["/1.png"] = answer
+    assert checked([site.link("/1.png")], trial(), NOW, Monitor()) == {}
+    assert site.paths == ["/1.png"] * 2
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize("failures", [1, 2, 3])
+def test_a_passing_trouble_is_waited_for(
+    site: Site, monkeypatch: pytest.MonkeyPatch, status: int, failures: int
+) -> None:
+    """Twice; then it is the reason."""
+    monkeypatch.setattr(reachability, "RETRY_WAITS_S", (0.0, 0.0))
+    answers = [sends(b"", status)] * failures + [sends()]
+    site.answers["/1.png"] = lambda request: answers.pop(0)(request)
+    problems = checked([site.link("/1.png")], trial(), NOW, Monitor())
+    assert problems == ({} if failures < 3 else {site.link("/1.png"): f"answers HTTP {status}"})
+    assert len(site.asked) == min(failures + 1, 3)
+
+
+def test_cancel_is_heard_between_two_attempts(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the wait is."""
+    monkeypatch.setattr(reachability, "RETRY_WAITS_S", (3600.0,))
+    site.answers["/1.png"] = sends(b"", 503)
+    monitor = Monitor()
+    check = start(lambda: checked([site.link("/1.png")], trial(), NOW, monitor), "test")
+    while not site.asked:
+        check.exception(0) if check.done() else threading.Event().wait(0.01)
+    monitor.cancel()
+    assert isinstance(check.exception(PATIENCE_S), Cancelled)
+
+
+def test_it_does_not_come_as_a_library(site: Site) -> None:
+    """Many hosts refuse that name."""
+    look(site.link("/1.png"))
+    ((_, _, headers),) = site.asked
+    assert headers["User-Agent"] == "portrait-cartoonize"
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP"])
+def test_a_picture_that_is_sent_as_a_page_is_a_picture(kind: str) -> None:
+    """Its first bytes say so; scripts that forget the type send text/html."""
+    answer = Peek("https://h.test/1", 200, "text/html", encoded(kind), None)
+    assert answer_problem(answer, "https://h.test/1", LIMITS) == ""

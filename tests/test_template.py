@@ -333,3 +333,25 @@ def test_an_error_is_a_value_error() -> None:
     """So that a caller without words for it still fails as a wrong value does."""
     with pytest.raises(ValueError, match="unknown part"):
         Template("{x}")
+
+
+@pytest.mark.parametrize(
+    ("text", "filled_in"),
+    [
+        ('{{"a": 1}}', '{"a": 1}'),
+        ('{{"name": "{name}"}}', '{"name": "x.png"}'),
+        ("{{{name}}}", "{x.png}"),
+        ("{{name}}", "{name}"),
+        ("}}{{", "}{"),
+    ],
+)
+def test_a_doubled_brace_is_a_brace(text: str, filled_in: str) -> None:
+    """For fields that hold JSON."""
+    assert Template(text).filled({"name": "x.png"}) == filled_in
+
+
+@pytest.mark.parametrize("text", ["{", "}", "{name", "name}", "{{name}", "{na{me}", "{json:/a"])
+def test_half_a_brace_is_a_mistake(text: str) -> None:
+    """Before it is taken for plain text."""
+    with pytest.raises(TemplateError, match="has a brace without its other half"):
+        Template(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import sqlite3
 import stat
 import threading
 import time
@@ -813,3 +814,24 @@ def test_no_state_folder_for_the_wish_to_make_links_anew_is_told(
     with caplog.at_level(logging.WARNING):
         Machine(tmp_path / "state", clock).uploads().renew_links()
     assert "Links are not made anew" in caplog.text
+
+
+def test_an_older_upload_with_the_same_link_ends_without_the_newer_one(machine: Machine) -> None:
+    """Some hosts keep the same bytes once: what is deleted for one is gone for both."""
+    machine.uploaded(10)
+    (first,) = machine.registry.find(OpenHost(machine.host, MINE).place, recipes_of(machine)).values()
+    number = machine.registry.begin(
+        OpenHost(machine.host, MINE).place, "another recipe", "content", first.upload.name, machine.clock.now + DAY_S
+    )
+    assert machine.registry.finish(number, machine.host.renewed(first.upload) or first.upload, "")
+    assert machine.uploads().delete([first]) == {}
+    assert machine.host.deleted == []
+    assert machine.registry.counts() == {"mine": 1}
+
+
+def recipes_of(machine: Machine) -> list[str]:
+    """What stands for its uploads."""
+    with sqlite3.connect(machine.home / "uploads.sqlite3") as db:
+        rows = db.execute("SELECT recipe FROM uploads").fetchall()
+    db.close()
+    return [recipe for (recipe,) in rows]
