@@ -10,12 +10,21 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from cartoonize_pack.utils.addresses import Policy, check_address, is_public
+from urllib.parse import urlsplit
+
+from cartoonize_pack.utils.addresses import Policy, addresses_of, check_url, is_public
 from cartoonize_pack.utils.download import fetch
 from cartoonize_pack.utils.errors import InputError, UnreachableError
 from pytest_httpserver import HTTPServer
 
 BODY = b"pixels" * 100
+
+
+def check_address(url: str, policy: Policy) -> None:
+    """What a download looks at before it connects."""
+    check_url(url, policy)
+    parts = urlsplit(url)
+    addresses_of(parts.hostname or "", parts.port or 443, policy)
 
 
 def own(api: HTTPServer) -> Policy:
@@ -64,7 +73,9 @@ def test_plain_http_needs_leave_and_private_hosts_need_their_name() -> None:
     with pytest.raises(InputError, match="not encrypted.*CARTOONIZE_ALLOW_HTTP"):
         check_address("http://93.184.215.14/a", Policy())
     check_address("http://93.184.215.14/a", Policy(allow_http=True))
-    check_address("http://10.0.0.1/a", Policy(allow_hosts=("10.0.0.1",)))
+    check_address("https://10.0.0.1/a", Policy(allow_hosts=("10.0.0.1",)))
+    with pytest.raises(InputError, match="not encrypted"):
+        check_address("http://10.0.0.1/a", Policy(allow_hosts=("10.0.0.1",)))
 
 
 def test_the_own_address_is_one_address_and_not_its_beginning() -> None:
@@ -101,13 +112,13 @@ def test_a_redirect_leads_nowhere_that_is_not_allowed(api: HTTPServer, location:
         get(api.url_for("/loop"), own(api))
 
 
-def test_the_limit_holds_for_declared_and_for_compressed_bytes(api: HTTPServer) -> None:
-    """A small file that unpacks to a large one is a large one."""
+def test_what_is_too_large_or_compressed_is_refused(api: HTTPServer) -> None:
+    """A small file that unpacks to a large one is not even begun."""
     api.expect_request("/large").respond_with_data(b"x" * 20_000)
     zipped = gzip.compress(b"x" * 5_000_000)
     api.expect_request("/zipped").respond_with_data(zipped, headers={"Content-Encoding": "gzip"})
-    for path in ("/large", "/zipped"):
-        with pytest.raises(InputError, match="more than the 10000 bytes"):
+    for path, words in (("/large", "more than the 10000 bytes"), ("/zipped", r"compressed \(gzip\)")):
+        with pytest.raises(InputError, match=words):
             get(api.url_for(path), own(api))
 
 

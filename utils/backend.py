@@ -42,7 +42,7 @@ def connect(config: Config, profile_name: str) -> Backend:
     if profile.is_local:
         server = embedded_service(config)
         profile, own_address = server.filled_in(profile), server.base_url
-    policy = Policy(profile.allow_http, profile.allow_hosts, own_address)
+    policy = Policy(profile.allow_http, profile.allow_hosts, own_address, profile.proxy)
     return Backend(profile, policy, open_journal(config), open_results(config), Uploads(config))
 
 

@@ -14,18 +14,17 @@ from types import TracebackType
 from urllib.parse import quote
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 from urllib3.util.retry import Retry
 
 from . import contract
+from .bodies import read_reply
 from .config import Profile
-from .download import PlainSession, read_body
+from .connections import CONNECT_TIMEOUT_S, PlainSession
 from .errors import CartoonizeError, ContractError, InputError, OutcomeUnknownError, ServiceError, UnreachableError
 from .http_errors import NOT_CHARGED, cause_of, error_of, nothing_was_sent, service_of
 from .threads import within
 
-CONNECT_TIMEOUT_S = 10.0
 TOTAL_S = 60.0  # for one call, from the first byte sent to the last received
 LATE_S = 240.0  # for which a thread still listens for the answer to a submission that nobody waits for any more
 MAX_REPLY_BYTES = 4_000_000
@@ -151,7 +150,7 @@ class Client:
             stream=True,
         ) as response:
             try:
-                reply = self._without_keys(read_body(response, MAX_REPLY_BYTES))
+                reply = self._without_keys(read_reply(response, MAX_REPLY_BYTES))
             except CartoonizeError as error:
                 raise UnreachableError(str(error), http_status=response.status_code) from error
             if not 200 <= response.status_code < 300:
@@ -179,10 +178,8 @@ class Client:
         return service_of(self._profile.name)
 
     def _new_session(self, retry: Retry) -> requests.Session:
-        session = PlainSession()
+        session = PlainSession(retry=retry)
         session.trust_env = not self._profile.is_local  # no proxy for loopback
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, HTTPAdapter(max_retries=retry))
         return session
 
 

@@ -37,12 +37,13 @@ class Profile:
     """One algorithm of one service; `result_url` holds `{task_id}`, `style` is set for the embedded service only."""
 
     name: str
-    create_url: str = ""
-    result_url: str = ""
+    create_url: str = field(default="", repr=False)  # some services have keys in their addresses
+    result_url: str = field(default="", repr=False)
     app_key: Secret = field(default_factory=lambda: Secret(""))
     app_secret: Secret = field(default_factory=lambda: Secret(""))
     host: str = ""
     public_url: str = ""
+    proxy: str = ""  # for what is fetched from outside; the service itself is asked as the environment says
     allow_http: bool = False
     allow_hosts: tuple[str, ...] = ()
     send_priority: bool = True
@@ -210,6 +211,7 @@ def _with_defaults(profile: Profile, env: Mapping[str, str], host: str) -> Profi
         profile,
         host=profile.host or host,
         public_url=profile.public_url or env.get("CARTOONIZE_PUBLIC_URL", ""),
+        proxy=profile.proxy or env.get("CARTOONIZE_PROXY", ""),
         allow_http=profile.allow_http or env.get("CARTOONIZE_ALLOW_HTTP") == "1",
         allow_hosts=profile.allow_hosts + hosts,
         check_links=profile.check_links and env.get("CARTOONIZE_CHECK_LINKS") != "0",

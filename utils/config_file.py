@@ -16,7 +16,7 @@ from .hosting.tables import read_hosts
 ProfileTable = Mapping[str, object]
 _TYPES: Mapping[str, type] = {
     "create_url": str, "result_url": str, "app_key": str, "app_secret": str, "host": str, "public_url": str,
-    "allow_http": bool, "allow_hosts": list, "send_priority": bool, "limits": dict,
+    "proxy": str, "allow_http": bool, "allow_hosts": list, "send_priority": bool, "limits": dict,
     "max_images": int, "check_links": bool, "expected_wait_s": int,
 }  # fmt: skip
 _KNOWN = ("default_profile", "default_host", "max_images", "max_results_bytes", "profiles", "hosts")

@@ -1,25 +1,27 @@
-"""The only place that fetches a URL from outside: results, the inputs of the embedded service, and links on trial."""
+"""The only door to URLs from outside: results, the inputs of the embedded service, and links on trial."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
+from urllib.request import getproxies
 
 import requests
-from urllib3.exceptions import HTTPError as TransportError
 
-from .addresses import Policy, check_address, is_own, shown_name
+from .addresses import Policy, check_url, shown_name
+from .bodies import declared_length, read_body, read_head
+from .connections import CONNECT_TIMEOUT_S, Guard, PlainSession
 from .errors import InputError, UnreachableError
+from .formats import kind_of
 from .threads import within
 
-CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 30.0
 MAX_REDIRECTS = 5
-_CHUNK_BYTES = 65536
+_PROXY_HINT = " The environment names a proxy, which downloads use only with CARTOONIZE_PROXY=environment."
 _NO_RANGES = (400, 416, 501)  # what servers answer to a range that they do not take
 _CONTENT_RANGE = re.compile(r"bytes [0-9]+-[0-9]+/([0-9]+)")
 R = TypeVar("R")
@@ -36,26 +38,12 @@ class Peek:
     size: int | None
 
 
-class PlainSession(requests.Session):
-    """A session without credentials of this machine, which leaves redirects to its caller.
+def fetch(url: str, policy: Policy, *, max_bytes: int, total_s: float, kinds: Sequence[str] = ()) -> bytes:
+    """Return the bytes behind a URL, which must begin as a file of one of the kinds, if there are any.
 
-    `allow_redirects=False` alone would still read their bodies, and a .netrc would log in.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.auth = lambda request: request  # somebody, so that .netrc is not asked
-        self.headers["User-Agent"] = "portrait-cartoonize"  # many hosts refuse a library's own name
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        return None
-
-
-def fetch(url: str, policy: Policy, *, max_bytes: int, total_s: float) -> bytes:
-    """Return the bytes behind a URL.
-
-    Redirects are followed by hand, each hop checked anew. Raises InputError for an address that is not allowed or a
-    file over the limit, UnreachableError (naming the host, never the query) when it does not arrive whole in time.
+    Redirects are followed by hand, each hop checked anew. Raises InputError for an address that is not allowed, a file
+    over the limit, of another kind or compressed, UnreachableError (naming the host, never the query) when it does not
+    arrive whole in time.
     """
 
     def read(response: requests.Response) -> bytes:
@@ -63,7 +51,7 @@ def fetch(url: str, policy: Policy, *, max_bytes: int, total_s: float) -> bytes:
             hint = " The link may have expired." if response.status_code in (403, 404, 410) else ""
             msg = f"{shown_name(response.url)} answered HTTP {response.status_code} instead of a picture.{hint}"
             raise UnreachableError(msg, http_status=response.status_code)
-        return read_body(response, max_bytes)
+        return read_body(response, max_bytes, lambda head: _check_kind(response.url, head, kinds))
 
     return _followed(url, policy, total_s, {}, read)
 
@@ -75,16 +63,13 @@ def peek(url: str, policy: Policy, *, first_bytes: int, total_s: float) -> Peek:
     """
 
     def read(response: requests.Response) -> Peek:
-        declared = _declared_length(response)
+        declared = declared_length(response)
         whole = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-        head = _first(response, first_bytes)
-        if declared is not None and len(head) < min(declared, first_bytes):
-            raise _cut_short(response, len(head), declared)
         return Peek(
             response.url,
             response.status_code,
             response.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
-            head,
+            read_head(response, first_bytes),
             int(whole[1]) if whole else declared if response.status_code == 200 else None,
         )
 
@@ -94,17 +79,24 @@ def peek(url: str, policy: Policy, *, first_bytes: int, total_s: float) -> Peek:
     return found
 
 
+def _check_kind(url: str, head: bytes, kinds: Sequence[str]) -> None:
+    if kinds and kind_of(head) not in kinds:
+        msg = f"{shown_name(url)} is not a picture of the accepted kinds ({', '.join(kinds)}); it starts with {head!r}."
+        raise InputError(msg)
+
+
 def _followed(
     url: str, policy: Policy, total_s: float, headers: dict[str, str], read: Callable[[requests.Response], R]
 ) -> R:
     """Return what `read` makes of the answer at the end of the redirects, all of it within so many seconds."""
+    guard = Guard(policy)
 
     def follow(url: str) -> R:
-        with PlainSession() as session:
-            session.trust_env = not is_own(url, policy)  # no proxy for loopback
+        with PlainSession(guard) as session:
             for _ in range(MAX_REDIRECTS + 1):
-                check_address(url, policy)
-                with _get(session, url, headers) as response:
+                check_url(url, policy)
+                hint = "" if session.route(url, policy) or not getproxies() else _PROXY_HINT
+                with _get(session, url, headers, hint) as response:
                     if not response.is_redirect:
                         return read(response)
                     url = _redirected(url, response.headers["location"])
@@ -115,61 +107,27 @@ def _followed(
     try:
         return within(total_s, lambda: follow(url), "fetch")
     except TimeoutError as error:
+        guard.cut()
         msg = f"{shown_name(url)} is too slow: {error}."
         raise UnreachableError(msg) from None
-
-
-def read_body(response: requests.Response, max_bytes: int) -> bytes:
-    """Return the decoded body of a streamed response; raises InputError past `max_bytes`, UnreachableError if cut."""
-    length = _declared_length(response)
-    too_large = f"{shown_name(response.url)} sends more than the {max_bytes} bytes that are accepted."
-    if length is not None and length > max_bytes:
-        raise InputError(too_large)
-    body = _first(response, max_bytes + 1)
-    if len(body) > max_bytes:
-        raise InputError(too_large)
-    if length is not None and len(body) != length:
-        raise _cut_short(response, len(body), length)
-    return body
-
-
-def _declared_length(response: requests.Response) -> int | None:
-    """Return the length that a response declares, None if it is that of an encoded body, or no number."""
-    declared = response.headers.get("Content-Length", "")
-    is_plain = response.headers.get("Content-Encoding", "identity") == "identity"
-    return int(declared) if is_plain and declared.isascii() and declared.isdigit() else None
-
-
-def _cut_short(response: requests.Response, arrived: int, declared: int) -> UnreachableError:
-    return UnreachableError(f"{shown_name(response.url)} stopped in the middle: {arrived} of {declared} bytes arrived.")
-
-
-def _first(response: requests.Response, most_bytes: int) -> bytes:
-    """Return the decoded body of a streamed response, at most so many bytes of it."""
-    body = bytearray()
-    try:
-        for chunk in response.raw.stream(min(_CHUNK_BYTES, most_bytes), decode_content=True):
-            body += chunk
-            if len(body) >= most_bytes:
-                break
-    except (requests.RequestException, TransportError, OSError) as error:
-        msg = f"{shown_name(response.url)} stopped in the middle: {type(error).__name__} after {len(body)} bytes."
-        raise UnreachableError(msg) from None
-    del body[most_bytes:]
-    return bytes(body)
 
 
 def _redirected(url: str, location: str) -> str:
     with suppress(UnicodeError):  # http.client reads headers as Latin-1; an address that is not ASCII is UTF-8 today
         location = location.encode("latin-1").decode()
     try:
-        return urljoin(url, location)
+        target = urljoin(url, location)
+        is_downgrade = urlsplit(url).scheme == "https" and urlsplit(target).scheme == "http"
     except ValueError:
         msg = f"{shown_name(url)} redirects to an address that cannot be read."
         raise InputError(msg) from None
+    if is_downgrade:
+        msg = f"{shown_name(url)} redirects to {shown_name(target)}, which is not encrypted: it is not followed."
+        raise InputError(msg)
+    return target
 
 
-def _get(session: requests.Session, url: str, headers: dict[str, str]) -> requests.Response:
+def _get(session: requests.Session, url: str, headers: dict[str, str], hint: str) -> requests.Response:
     try:
         return session.get(
             url,
@@ -180,5 +138,5 @@ def _get(session: requests.Session, url: str, headers: dict[str, str]) -> reques
         )
     except requests.RequestException as error:
         # Not chained: the library's message holds the whole URL, and its query may be a signature.
-        msg = f"{shown_name(url)} cannot be reached: {type(error).__name__}."
+        msg = f"{shown_name(url)} cannot be reached: {type(error).__name__}.{hint}"
         raise UnreachableError(msg) from None

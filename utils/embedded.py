@@ -15,4 +15,5 @@ def embedded_service(config: Config) -> Server:
     """Return the service, started at the first use; raises ConfigurationError when its folder cannot be used."""
     from .service.server import embedded  # aiohttp is imported when it is needed
 
-    return embedded(config.home, Policy(allow_http=True, allow_hosts=config.profiles["local"].allow_hosts))
+    local = config.profiles["local"]
+    return embedded(config.home, Policy(allow_http=True, allow_hosts=local.allow_hosts, proxy=local.proxy))

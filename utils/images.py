@@ -8,21 +8,28 @@ from __future__ import annotations
 
 import io
 import math
-import struct
 import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import BmpImagePlugin, Image, ImageOps, JpegImagePlugin
+from PIL import BmpImagePlugin, Image, ImageFile, ImageOps, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from .errors import InputError
+from .formats import DAMAGED, kind_of, stated_size, whole
 
 READABLE_FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 MAX_PIXELS = 100_000_000
 JPEG_QUALITY = 95
 _STRIP = 65536  # values
-_DAMAGED = (OSError, SyntaxError, ValueError)  # what Pillow raises for files that are cut short or not pictures
+# Not Image.open, which asks what other packs have set and registered.
+_READERS: Mapping[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
+    "PNG": PngImagePlugin.PngImageFile,
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "WEBP": WebPImagePlugin.WebPImageFile,
+}
 
 
 @dataclass(frozen=True)
@@ -102,46 +109,35 @@ def _to_bytes(values: NDArray[np.floating]) -> NDArray[np.uint8] | None:
 
 def inspect(data: bytes, formats: tuple[str, ...], name: str = "the file") -> Header:
     """Return format and size by content, without decoding; raises InputError if it is none of the formats."""
-    try:
-        with Image.open(io.BytesIO(data), formats=formats) as image:
-            return Header(image.format or "", image.width, image.height)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        msg = f"{name} claims more pixels than any picture that is accepted: {error}"
-        raise InputError(msg) from error
-    except _DAMAGED as error:
-        kind = "is not a picture of the accepted kinds" if data else "is empty"
-        msg = f"{name} {kind} ({', '.join(formats)}); it starts with {data[:8]!r}."
-        raise InputError(msg) from error
-
-
-def stated_size(head: bytes, kind: str) -> tuple[int, int] | None:
-    """Return width and height that the beginning of a PNG, JPEG or BMP file states, None if it is too short for that.
-
-    However many pixels that are: nothing is decoded.
-    """
-    if kind == "PNG":  # its size stands in front (PNG specification, 11.2.2), whatever metadata follows
-        return struct.unpack(">II", head[16:24]) if len(head) >= 24 else None
-    reader = {"JPEG": JpegImagePlugin.JpegImageFile, "BMP": BmpImagePlugin.BmpImageFile}.get(kind)
-    if reader is None:
-        return None
-    try:
-        with reader(io.BytesIO(head)) as image:
-            return image.size
-    except _DAMAGED:
-        return None
+    kind = kind_of(data)
+    if kind not in formats:
+        problem = "is not a picture of the accepted kinds" if data else "is empty"
+        msg = f"{name} {problem} ({', '.join(formats)}); it starts with {data[:8]!r}."
+        raise InputError(msg)
+    size = stated_size(data, kind)
+    if size is None or 0 in size:
+        msg = f"{name} is damaged or cut short: its size cannot be read. It starts with {data[:8]!r}."
+        raise InputError(msg)
+    return Header(kind, *size)
 
 
 def decode(data: bytes, formats: tuple[str, ...], max_pixels: int, name: str = "the file") -> Picture:
-    """Return an upright picture; raises InputError for other formats, damaged files and more than `max_pixels`."""
+    """Return an upright picture, of several frames the first.
+
+    Raises InputError for other formats, damaged files and more than `max_pixels`, before anything is decoded.
+    """
     header = inspect(data, formats, name)
     if header.width * header.height > max_pixels:
         msg = f"{name} is {header.width}x{header.height} pixels; at most {max_pixels} pixels are decoded."
         raise InputError(msg)
     try:
-        with Image.open(io.BytesIO(data), formats=formats) as image:
+        with _READERS[header.format](io.BytesIO(whole(data, header.format, name))) as image:
+            if (image.width, image.height) != (header.width, header.height):
+                msg = f"it states {header.width}x{header.height} and {image.width}x{image.height} pixels"
+                raise ValueError(msg)
             image.load()
             return _to_picture(_upright(image))
-    except _DAMAGED as error:
+    except DAMAGED as error:
         msg = f"{name} is damaged or cut short: {error}."
         raise InputError(msg) from error
 
@@ -174,7 +170,7 @@ def over_white(picture: Picture) -> NDArray[np.uint8]:
 def _upright(image: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(image)
-    except _DAMAGED:  # broken metadata of a picture that has been decoded whole
+    except DAMAGED:  # broken metadata of a picture that has been decoded whole
         return image
 
 

@@ -26,7 +26,7 @@ def _fetch_patiently(url: str, policy: Policy, monitor: Monitor) -> bytes:
     """Fetch a result, once more after each of the waits, unless the answer says that it is gone."""
     end = time.monotonic() + DOWNLOAD_TOTAL_S
     return patiently(
-        lambda: fetch(url, policy, max_bytes=MAX_RESULT_BYTES, total_s=end - time.monotonic()),
+        lambda: fetch(url, policy, max_bytes=MAX_RESULT_BYTES, total_s=end - time.monotonic(), kinds=READABLE_FORMATS),
         DOWNLOAD_RETRY_WAITS_S,
         monitor.pause,
         lambda error, wait_s: error.http_status not in GONE and time.monotonic() + wait_s < end,

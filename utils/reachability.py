@@ -14,8 +14,8 @@ from .contract import Limits, printable
 from .download import Peek, peek
 from .errors import CartoonizeError, InputError, UnreachableError
 from .fitting import limit_problem
+from .formats import kind_of, stated_size
 from .http_errors import PASSING
-from .images import stated_size
 from .links import expiry_of
 from .monitor import Monitor, count
 from .patience import patiently
@@ -25,12 +25,6 @@ PARALLEL = 8
 PEEK_S = 20.0
 RETRY_WAITS_S = (0.3, 1.0)
 FIRST_BYTES = 65536  # the size of a JPEG stands behind its metadata
-_KINDS: Sequence[tuple[bytes, int, str]] = (
-    (b"\x89PNG\r\n\x1a\n", 0, "PNG"), (b"\xff\xd8\xff", 0, "JPEG"), (b"BM", 0, "BMP"), (b"GIF8", 0, "GIF"),
-    (b"WEBP", 8, "WebP"), (b"ftypavif", 4, "AVIF"), (b"ftyphe", 4, "HEIC"), (b"ftypmif1", 4, "HEIC"),
-    (b"ftypmsf1", 4, "HEIC"),
-    (b"II*\x00", 0, "TIFF"), (b"MM\x00*", 0, "TIFF"), (b"%PDF", 0, "PDF"),
-)  # fmt: skip
 _PAGE = (b"<!doctype html", b"<html", b"<head", b"<body")
 _BEFORE_PAGES = b"\xef\xbb\xbf\xfe\xff \t\r\n\f\x00"  # byte order marks and blanks
 _LOGIN = re.compile(rb"type=[\"']?password|\b(?:log|sign)[ -]?in\b", re.IGNORECASE)
@@ -139,7 +133,8 @@ def answer_problem(answer: Peek, link: str, limits: Limits) -> str:
     if not answer.head:
         return "leads to an empty file"
     if kind not in limits.formats:
-        what = f"{'an' if kind[0] in 'AEIO' else 'a'} {kind} file" if kind else "no picture"
+        shown = kind.replace("WEBP", "WebP")
+        what = f"{'an' if kind[0] in 'AEIO' else 'a'} {shown} file" if kind else "no picture"
         begins = "" if kind else f" (it begins with {answer.head[:8]!r})"
         return f"leads to {what}{begins}; the service takes {', '.join(limits.formats)}"
     if answer.size is not None and answer.size > limits.max_bytes:
@@ -147,11 +142,6 @@ def answer_problem(answer: Peek, link: str, limits: Limits) -> str:
     size = stated_size(answer.head, kind)
     words = limit_problem(*size, limits) if size else ""
     return f"is {words}" if words else ""
-
-
-def kind_of(head: bytes) -> str:
-    """Return which kind of file begins so, by its magic bytes; empty if it is none that people take for a picture."""
-    return next((kind for magic, at, kind in _KINDS if head[at : at + len(magic)] == magic), "")
 
 
 def _is_page(head: bytes) -> bool:

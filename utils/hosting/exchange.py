@@ -11,9 +11,10 @@ from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
 import requests
 from requests.auth import HTTPBasicAuth
 
-from ..addresses import Policy, check_address
+from ..addresses import Policy, check_url
+from ..bodies import read_reply
+from ..connections import CONNECT_TIMEOUT_S, Guard, PlainSession
 from ..contract import printable
-from ..download import CONNECT_TIMEOUT_S, PlainSession, read_body
 from ..errors import ConfigurationError, InputError, UnreachableError
 from ..http_errors import PASSING, cause_of, nothing_was_sent
 from ..patience import patiently
@@ -50,10 +51,6 @@ class Exchange:
         Repeated where that cannot make a second copy: a POST only if nothing of it was sent. Redirects are not
         followed, so that no key leaves the host.
         """
-        try:
-            check_address(url, self._policy)
-        except InputError as error:
-            raise ConfigurationError(f"{self._who}: {error}") from None  # noqa: EM102  # it is a sentence already
         end = time.monotonic() + REQUEST_S
         return patiently(
             lambda: self._reply(method, url, content, left_s=end - time.monotonic(), gone_is_fine=gone_is_fine),
@@ -63,17 +60,19 @@ class Exchange:
         )
 
     def _reply(self, method: str, url: str, content: Mapping[str, Any], *, left_s: float, gone_is_fine: bool) -> Reply:
+        guard = Guard(self._policy)
         try:
-            status, reply = within(left_s, lambda: self._sent(method, url, content), "upload")
+            check_url(url, self._policy)
+            status, reply = within(left_s, lambda: self._sent(guard, method, url, content), "upload")
         except TimeoutError as error:
+            guard.cut()
             msg = f"{self._who} is too slow: {error}."
             raise UnreachableError(msg) from None
         except UnreachableError as error:
             error.amend(f"{self._who}: ", "")
             raise
-        except InputError:
-            msg = f"{self._who} did not reply with a link but with more than {_MAX_REPLY_BYTES} bytes. Check url."
-            raise ConfigurationError(msg) from None
+        except InputError as error:
+            raise ConfigurationError(f"{self._who}: {error}") from None  # noqa: EM102  # it is a sentence already
         except requests.RequestException as error:
             msg = f"{self._who} cannot be reached: {cause_of(error)}."
             raise UnreachableError(msg, is_refusal=nothing_was_sent(error)) from None
@@ -88,12 +87,13 @@ class Exchange:
         msg = f"{self._who} {words} ({where}). It says: {self.quoted(reply)}"
         raise (UnreachableError if status in PASSING else ConfigurationError)(msg)
 
-    def _sent(self, method: str, url: str, content: Mapping[str, Any]) -> tuple[int, Reply]:
+    def _sent(self, guard: Guard, method: str, url: str, content: Mapping[str, Any]) -> tuple[int, Reply]:
         settings = self._settings
         # a reply may name another address, which gets no keys; one that the operator wrote down gets them
         is_own = _origin(url) in (_origin(settings.url), _origin(settings.delete_url))
         headers = {**(settings.headers if is_own else {}), **content.get("headers", {})}
-        with PlainSession() as session:
+        with PlainSession(guard) as session:
+            session.route(url, self._policy)
             if is_own and settings.user:
                 user, password = settings.user.encode(), settings.password.reveal().encode()  # UTF-8: RFC 7617
                 session.auth = HTTPBasicAuth(user, password)
@@ -106,7 +106,14 @@ class Exchange:
                 timeout=(CONNECT_TIMEOUT_S, _READ_TIMEOUT_S),
             ) as response:
                 names = {name.lower(): value for name, value in response.headers.items()}
-                return response.status_code, Reply(read_body(response, _MAX_REPLY_BYTES), names)
+                return response.status_code, Reply(self._body(response), names)
+
+    def _body(self, response: requests.Response) -> bytes:
+        try:
+            return read_reply(response, _MAX_REPLY_BYTES)
+        except InputError:
+            msg = f"{self._who} did not reply with a link but with more than {_MAX_REPLY_BYTES} bytes. Check url."
+            raise ConfigurationError(msg) from None
 
     def quoted(self, reply: Reply) -> str:
         """Return the beginning of a reply for an error text; a host may well repeat the key it was sent."""

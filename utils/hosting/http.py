@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Mapping
 from urllib.parse import urljoin, urlsplit
 
-from ..addresses import Policy
+from ..addresses import ENVIRONMENT, Policy
 from ..download import peek
 from ..errors import ConfigurationError, InputError, UnreachableError
-from ..reachability import kind_of
+from ..formats import kind_of
 from ..redaction import without_query
 from . import Upload
 from .exchange import Exchange
@@ -28,7 +28,7 @@ class HttpHost:
         self._settings = settings
         self._clock = clock
         hosts = (urlsplit(text).hostname for text in (settings.url, settings.link))  # as the operator says
-        self._policy = Policy(settings.allow_http, tuple(host for host in hosts if host))
+        self._policy = Policy(settings.allow_http, tuple(host for host in hosts if host), proxy=ENVIRONMENT)
         self._exchange = Exchange(settings, self._policy)
 
     @property

@@ -147,7 +147,13 @@ class Workers:
             msg = "the uploaded picture has expired; run Image to URL again, for instance with another format"
             raise InputError(msg)
         else:
-            data = fetch(link, self._policy, max_bytes=self._limits.max_bytes, total_s=_FETCH_TOTAL_S)
+            data = fetch(
+                link,
+                self._policy,
+                max_bytes=self._limits.max_bytes,
+                total_s=_FETCH_TOTAL_S,
+                kinds=self._limits.formats,
+            )
         check_file(data, self._limits)
         return decode(data, self._limits.formats, self._limits.max_side**2)
 

@@ -1,0 +1,128 @@
+"""The body of a streamed answer: bounded, whole, and not compressed unless that is allowed."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+
+import requests
+from urllib3.exceptions import HTTPError as TransportError
+
+from .addresses import shown_name
+from .errors import InputError, UnreachableError
+
+_CHUNK_BYTES = 65536
+_HEAD_BYTES = 16  # of a file: enough to know its kind
+_PACKED = ("gzip", "x-gzip", "deflate")
+
+
+def read_body(response: requests.Response, max_bytes: int, check_head: Callable[[bytes], None] | None = None) -> bytes:
+    """Return the body as it is sent; `check_head` sees its beginning first, and may raise.
+
+    Raises InputError past `max_bytes` and for a compressed body (a small one may unpack to any size), UnreachableError
+    if it is cut short.
+    """
+    _refuse_compressed(response)
+    length = declared_length(response)
+    if length is not None and length > max_bytes:
+        raise _too_large(response, max_bytes)
+    body = _collected(response, _chunks(response), max_bytes, check_head)
+    if length is not None and len(body) != length:
+        raise cut_short(response, len(body), length)
+    return body
+
+
+def read_reply(response: requests.Response, max_bytes: int) -> bytes:
+    """Return the body, unpacked if it is packed once, as some services do unasked; raises as `read_body`."""
+    encoding = _encoding(response)
+    if encoding not in _PACKED:
+        return read_body(response, max_bytes)
+    unpack = zlib.decompressobj(wbits=47)  # gzip or zlib, by its header
+    body = _collected(response, _unpacked(response, unpack), max_bytes)
+    if not unpack.eof:
+        msg = f"{shown_name(response.url)} stopped in the middle of a compressed answer."
+        raise UnreachableError(msg)
+    return body
+
+
+def read_head(response: requests.Response, first_bytes: int) -> bytes:
+    """Return the first bytes of the body as it is sent; raises as `read_body`.
+
+    Of a compressed page, too: that it is one is all that its reader wants to know.
+    """
+    if not response.headers.get("Content-Type", "").startswith("text/"):
+        _refuse_compressed(response)
+    body, length = bytearray(), declared_length(response)
+    for chunk in _chunks(response):
+        body += chunk
+        if len(body) >= first_bytes:
+            break
+    if length is not None and len(body) < min(length, first_bytes):
+        raise cut_short(response, len(body), length)
+    return bytes(body[:first_bytes])
+
+
+def declared_length(response: requests.Response) -> int | None:
+    """Return the length that a response declares, None if it is no number."""
+    declared = response.headers.get("Content-Length", "")
+    return int(declared) if declared.isascii() and declared.isdigit() else None
+
+
+def cut_short(response: requests.Response, arrived: int, declared: int) -> UnreachableError:
+    """Return the error for a body of which a part is missing."""
+    return UnreachableError(f"{shown_name(response.url)} stopped in the middle: {arrived} of {declared} bytes arrived.")
+
+
+def _encoding(response: requests.Response) -> str:
+    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    return "" if encoding == "identity" else encoding[:40]
+
+
+def _refuse_compressed(response: requests.Response) -> None:
+    if encoding := _encoding(response):
+        msg = f"{shown_name(response.url)} sends it compressed ({encoding}), although that is not asked for."
+        raise InputError(msg)
+
+
+def _too_large(response: requests.Response, max_bytes: int) -> InputError:
+    return InputError(f"{shown_name(response.url)} sends more than the {max_bytes} bytes that are accepted.")
+
+
+def _collected(
+    response: requests.Response,
+    chunks: Iterator[bytes],
+    max_bytes: int,
+    check_head: Callable[[bytes], None] | None = None,
+) -> bytes:
+    body = bytearray()
+    for chunk in chunks:
+        body += chunk
+        if check_head is not None and len(body) >= _HEAD_BYTES:
+            check_head(bytes(body[:_HEAD_BYTES]))
+            check_head = None
+        if len(body) > max_bytes:
+            raise _too_large(response, max_bytes)
+    return bytes(body)
+
+
+def _unpacked(response: requests.Response, unpack: zlib._Decompress) -> Iterator[bytes]:
+    for chunk in _chunks(response):
+        rest = chunk
+        while rest:
+            try:
+                yield unpack.decompress(rest, _CHUNK_BYTES)
+            except zlib.error as error:
+                msg = f"{shown_name(response.url)} stopped in the middle of a compressed answer: {error}."
+                raise UnreachableError(msg) from None
+            rest = b"" if unpack.eof else unpack.unconsumed_tail
+
+
+def _chunks(response: requests.Response) -> Iterator[bytes]:
+    arrived = 0
+    try:
+        for chunk in response.raw.stream(_CHUNK_BYTES, decode_content=False):
+            arrived += len(chunk)
+            yield chunk
+    except (requests.RequestException, TransportError, OSError) as error:
+        msg = f"{shown_name(response.url)} stopped in the middle: {type(error).__name__} after {arrived} bytes."
+        raise UnreachableError(msg) from None
