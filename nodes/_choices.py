@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
-from ..utils import config
+from ..utils import config, pasted_keys
 from ..utils.backend import host_name
 from ..utils.errors import ConfigurationError
 from ..utils.hosting.hosts import settings_of
 from ..utils.hosting.settings import LOCAL
 from ..utils.hosting.uploads import Uploads
+from ..utils.logs import logger
 from . import _comfy
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 
 def profile_names() -> list[str]:
@@ -23,7 +23,13 @@ def profile_names() -> list[str]:
 
 def check_profile(name: str | None) -> bool | str:
     """Return True, or what is wrong with the profile in words; None is a value that is linked, known only later."""
-    return name is None or _checked(lambda settings: settings.profile(name))
+    return name is None or pasted_keys.problem("profile", name) or _checked(lambda settings: settings.profile(name))
+
+
+def check_texts(**texts: Sequence[str | None] | None) -> bool | str:
+    """Return True, or which text of a workflow holds a key, in words; None is a value that is linked."""
+    problems = (pasted_keys.problem(name, text) for name, values in texts.items() for text in values or () if text)
+    return next(filter(None, problems), True)
 
 
 def host_names() -> list[str]:
@@ -33,7 +39,10 @@ def host_names() -> list[str]:
 
 def check_host(name: str | None) -> bool | str:
     """Return True, or what is wrong with the image host in words; None is a value that is linked, known only later."""
-    return name in (None, "", config.AUTO) or _checked(lambda settings: settings_of(settings, str(name)))
+    if name in (None, "", config.AUTO):
+        return True
+    problem = pasted_keys.problem("host", str(name))
+    return problem or _checked(lambda settings: settings_of(settings, str(name)))
 
 
 def _offered(names: Callable[[config.Config], Iterable[str]], without_file: Iterable[str]) -> list[str]:

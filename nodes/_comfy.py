@@ -6,7 +6,6 @@ Every import of them is inside a function, so the pack loads, and its nodes run,
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -18,13 +17,14 @@ import numpy as np
 
 from ..utils import config
 from ..utils.errors import Cancelled, InputError
+from ..utils.logs import logger
 from ..utils.monitor import Monitor, Progress
 from ..utils.threads import start
 
 CATEGORY = "image/cartoonize"
 R = TypeVar("R")
 _SLICE_S = 0.05  # how long a wait may be deaf to Cancel
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 
 def load_config() -> config.Config:

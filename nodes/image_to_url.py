@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from ..utils import pasted_keys
 from ..utils.backend import open_host, open_journal
 from ..utils.config import AUTO
 from ..utils.hosting.upload import FORMATS, Encoding, Hosted, summary, upload
@@ -77,6 +78,7 @@ class CartoonizeImageToURL:
         """Return the links, one a line."""
 
         def work(monitor: Monitor) -> list[Hosted]:
+            pasted_keys.check(host=_comfy.only(host))
             settings = _comfy.load_config()
             profile = settings.described(AUTO)  # uploading needs none of its keys
             target = open_host(settings, _comfy.only(host), profile)

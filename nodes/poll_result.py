@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..utils import pasted_keys
 from ..utils.backend import connect
 from ..utils.batches import Batch, Sizes, make_batch, split
 from ..utils.collection import collect
@@ -103,9 +104,10 @@ class CartoonizePollResult:
         }
 
     @classmethod
-    def VALIDATE_INPUTS(cls, profile: list[str | None]) -> bool | str:
-        """Accept a profile of this machine; one from somebody else's workflow gets a sentence, not a red box."""
-        return _choices.check_profile(_comfy.only(profile))
+    def VALIDATE_INPUTS(cls, profile: list[str | None], task_id: list[str | None]) -> bool | str:
+        """Accept a profile of this machine, and ids without keys; what is wrong is a sentence, not a red box."""
+        texts = _choices.check_texts(task_id=task_id)
+        return texts if texts is not True else _choices.check_profile(_comfy.only(profile))
 
     async def run(
         self,
@@ -119,6 +121,7 @@ class CartoonizePollResult:
         """Return batch, list, mask, links and report."""
 
         def work(monitor: Monitor) -> _Finished:
+            pasted_keys.check(task_id="\n".join(task_id), profile=_comfy.only(profile))
             backend = connect(_comfy.load_config(), _comfy.only(profile))
             spare = None if originals is None else _comfy.image_arrays(originals)
             tasks = parse_references(lines("\n".join(task_id)))

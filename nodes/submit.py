@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..utils import pasted_keys
 from ..utils.backend import connect
 from ..utils.config import AUTO
 from ..utils.contract import Limits
@@ -89,9 +90,12 @@ class CartoonizeSubmit:
         }
 
     @classmethod
-    def VALIDATE_INPUTS(cls, profile: list[str | None]) -> bool | str:
-        """Accept a profile of this machine; one from somebody else's workflow gets a sentence, not a red box."""
-        return _choices.check_profile(_comfy.only(profile))
+    def VALIDATE_INPUTS(
+        cls, profile: list[str | None], image_urls: list[str | None], report: list[str | None] | None = None
+    ) -> bool | str:
+        """Accept a profile of this machine, and texts without keys; what is wrong is a sentence, not a red box."""
+        texts = _choices.check_texts(image_urls=image_urls, report=report)
+        return texts if texts is not True else _choices.check_profile(_comfy.only(profile))
 
     async def run(
         self,
@@ -104,6 +108,7 @@ class CartoonizeSubmit:
         """Return the tasks, one a line."""
 
         def work(monitor: Monitor) -> list[TaskRef]:
+            pasted_keys.check(image_urls="\n".join(image_urls), profile=_comfy.only(profile))
             request = Request(
                 links=tuple(lines("\n".join(image_urls))),
                 priority=_comfy.only(priority),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-KEYS = ("key", "secret")
+KEYS = ("key", "secret-of-the-tests")
 
 
 @contextmanager
@@ -23,7 +23,8 @@ def serving(home: Path, *arguments: str, **environment: str) -> Iterator[tuple[s
         "CARTOONIZE_APP_SECRET": KEYS[1],
         **environment,
     }
-    command = [sys.executable, str(Path(__file__).parent / "serve_child.py"), "--port", "0", *arguments]
+    log = ["--access-log", str(home / "access.log")]  # standard error is a pipe that nobody reads
+    command = [sys.executable, str(Path(__file__).parent / "serve_child.py"), "--port", "0", *log, *arguments]
     child = subprocess.Popen(command, env=values, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert child.stdout is not None
     try:

@@ -77,11 +77,11 @@ def test_a_graph_may_end_at_submit() -> None:
 
 def test_the_profile_of_another_machine_is_explained_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sentence lists what this machine has; an incomplete one says what to set."""
-    assert SUBMIT.VALIDATE_INPUTS(["local-manga"]) is True
-    assert POLL.VALIDATE_INPUTS([None]) is True
-    assert "it has: local, local-anime, local-manga" in SUBMIT.VALIDATE_INPUTS(["studio"])
+    assert SUBMIT.VALIDATE_INPUTS(["local-manga"], ["https://h.test/a.png"]) is True
+    assert POLL.VALIDATE_INPUTS([None], [None]) is True
+    assert "it has: local, local-anime, local-manga" in SUBMIT.VALIDATE_INPUTS(["studio"], [""])
     monkeypatch.setenv("CARTOONIZE_CREATE_URL", "https://api.test/batch")
-    message = POLL.VALIDATE_INPUTS(["auto"])
+    message = POLL.VALIDATE_INPUTS(["auto"], ["task"])
     assert "CARTOONIZE_RESULT_URL, CARTOONIZE_APP_KEY, CARTOONIZE_APP_SECRET not set" in message
     assert "env" in SUBMIT.INPUT_TYPES()["required"]["profile"][0]
 

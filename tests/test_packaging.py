@@ -59,7 +59,7 @@ def test_dependencies_point_down(path: Path) -> None:
             imported.add((node.module or "").partition(".")[0])
         elif isinstance(node, ast.ImportFrom) and "utils" in path.parts:
             assert "nodes" not in (node.module or "").split(".")
-    base = {"requests", "urllib3", "numpy", "PIL", "aiohttp", "scipy"}  # urllib3 is requests' own
+    base = {"requests", "urllib3", "numpy", "PIL", "aiohttp", "scipy", "idna"}  # urllib3 and idna are requests' own
     base |= {"tomllib", "tomli"}  # the standard library has the first since 3.11, the second stands in for it
     host = {"torch", "comfy", "comfy_execution", "folder_paths", "server"}
     extra = {"obstore"} if path.name == "storage.py" else set()

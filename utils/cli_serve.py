@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
 
 from . import config
 from .addresses import Policy
@@ -18,7 +19,9 @@ MAX_WORKERS = 64
 
 def serve(arguments: Sequence[str]) -> int:
     """Serve until SIGTERM or Ctrl-C, printing the addresses first; returns the exit code."""
-    from .service.server import Options, Server  # aiohttp is imported when it is needed
+    from .service import access_log  # aiohttp is imported when it is needed
+    from .service.limits import ServiceLimits
+    from .service.server import Options, Server
 
     options = _parser().parse_args(arguments)
     key, secret = os.environ.get("CARTOONIZE_APP_KEY", ""), os.environ.get("CARTOONIZE_APP_SECRET", "")
@@ -26,6 +29,8 @@ def serve(arguments: Sequence[str]) -> int:
         msg = "Set CARTOONIZE_APP_KEY and CARTOONIZE_APP_SECRET: whoever uses the service must know them."
         raise ConfigurationError(msg)
     settings = config.load()
+    local = settings.profiles["local"]
+    public = {options.public_url, *(profile.public_url for profile in settings.profiles.values())}
     server = Server(
         Options(
             home=settings.home,
@@ -33,10 +38,20 @@ def serve(arguments: Sequence[str]) -> int:
             port=options.port,
             app_key=Secret(key),
             app_secret=Secret(secret),
-            policy=Policy(allow_http=True, allow_hosts=settings.profiles["local"].allow_hosts),
+            policy=Policy(allow_http=True, allow_hosts=local.allow_hosts, proxy=local.proxy),
             workers=options.workers,
+            limits=ServiceLimits(
+                max_queued_images=options.max_queue, requests_per_s=options.rate, burst=max(5, round(5 * options.rate))
+            ),
+            names=(*options.name, *(urlsplit(url).hostname or "" for url in public)),
+            public_url=options.public_url,
         )
     )
+    try:
+        log = access_log.send_to(options.access_log)
+    except OSError as error:
+        msg = f"{options.access_log} cannot be written: {error.strerror}."
+        raise ConfigurationError(msg) from error
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: stopping.set())
     server.start()
@@ -48,6 +63,7 @@ def serve(arguments: Sequence[str]) -> int:
             pass
     finally:
         server.stop()
+        access_log.stop(log)
     return 0
 
 
@@ -65,6 +81,22 @@ def _parser() -> argparse.ArgumentParser:
         "--workers",
         type=_between(1, MAX_WORKERS),
         help="pictures drawn at the same time (default: cores - 1, at most 4)",
+    )
+    parser.add_argument(
+        "--max-queue",
+        type=_between(1, 1_000_000),
+        default=1000,
+        help="pictures that may wait to be drawn; more are refused (default: 1000)",
+    )
+    parser.add_argument(
+        "--rate", type=_between(1, 100_000), default=20, help="requests a second from one address (default: 20)"
+    )
+    parser.add_argument(
+        "--name", action="append", default=[], help="a name of this machine under which it is asked; may be repeated"
+    )
+    parser.add_argument("--public-url", default="", help="what stands in front of the links of results, behind a proxy")
+    parser.add_argument(
+        "--access-log", default="-", metavar="FILE", help="where requests are logged, as JSON (default: standard error)"
     )
     return parser
 

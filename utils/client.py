@@ -23,12 +23,12 @@ from .config import Profile
 from .connections import CONNECT_TIMEOUT_S, PlainSession
 from .errors import CartoonizeError, ContractError, InputError, OutcomeUnknownError, ServiceError, UnreachableError
 from .http_errors import NOT_CHARGED, cause_of, error_of, nothing_was_sent, service_of
+from .redaction import KEY_SIGN, SHORTEST_KEY, learn, spellings
 from .threads import within
 
 TOTAL_S = 60.0  # for one call, from the first byte sent to the last received
 LATE_S = 240.0  # for which a thread still listens for the answer to a submission that nobody waits for any more
 MAX_REPLY_BYTES = 4_000_000
-SHORTEST_KEY = 12  # a shorter one may be part of any word
 QUICK_WAIT_S = 0.3
 QUICK_RETRIES = 2  # for a blip; longer trouble is the business of tasks.watch, which hears Cancel
 
@@ -43,6 +43,7 @@ class Client:
             profile.app_key.reveal().encode(),  # bytes keep non-latin keys whole
             profile.app_secret.reveal().encode(),
         )
+        self._echoes = _echoes(profile.app_key.reveal(), profile.app_secret.reveal())
         self._session = self._new_session(_QuickRetry())
 
     def __enter__(self) -> Client:
@@ -101,7 +102,7 @@ class Client:
             reply = self._exchange(self._session, "GET", url, None, min(self._total_s, max(1.0, left_s)))
         except requests.RequestException as error:
             msg = f"{self._who} cannot be reached ({cause_of(error)})."
-            raise UnreachableError(msg) from error
+            raise UnreachableError(msg) from None  # the library's frames hold the request, and so the key
         return contract.parse_task(reply, task_id)
 
     def _post_once(self, body: bytes, late: Callable[[Future[bytes]], None]) -> bytes:
@@ -112,8 +113,8 @@ class Client:
             except requests.RequestException as error:
                 if nothing_was_sent(error):
                     msg = f"{self._who} cannot be reached ({cause_of(error)}). Nothing was sent, nothing was charged."
-                    raise UnreachableError(msg) from error
-                raise OutcomeUnknownError(self._unknown(cause_of(error))) from error
+                    raise UnreachableError(msg) from None
+                raise OutcomeUnknownError(self._unknown(cause_of(error))) from None
             except ServiceError as error:
                 if error.is_refusal:
                     raise
@@ -159,12 +160,8 @@ class Client:
 
     def _without_keys(self, reply: bytes) -> bytes:
         """Return a reply without the key pair, which some services echo: it would reach errors and the journal."""
-        pair = (self._profile.app_key.reveal(), self._profile.app_secret.reveal())
-        secrets = [s for s in (base64.b64encode(":".join(pair).encode()).decode(), *pair) if len(s) >= SHORTEST_KEY]
-        for secret in sorted(secrets, key=len, reverse=True):  # the longer first: one may begin with the other
-            for spelling in (secret, json.dumps(secret)[1:-1]):
-                for form in (spelling, spelling.replace("/", "\\/")):
-                    reply = reply.replace(form.encode(), b"[key]")
+        for form in self._echoes:
+            reply = reply.replace(form, KEY_SIGN.encode())
         return reply
 
     def _unknown(self, why: str) -> str:
@@ -181,6 +178,14 @@ class Client:
         session = PlainSession(retry=retry)
         session.trust_env = not self._profile.is_local  # no proxy for loopback
         return session
+
+
+def _echoes(key: str, secret: str) -> list[bytes]:
+    """Return what of a key pair may be in a reply, in all spellings, the longer first: one may begin with another."""
+    pair = base64.b64encode(f"{key}:{secret}".encode()).decode()
+    learn(pair)
+    forms = {form for text in (pair, key, secret) if len(text) >= SHORTEST_KEY for form in spellings(text)}
+    return [form.encode() for form in sorted(forms, key=len, reverse=True)]
 
 
 class _QuickRetry(Retry):

@@ -19,7 +19,8 @@ from .contract import Limits
 from .errors import ConfigurationError
 from .hosting.settings import HostSettings, url_problem
 from .hosting.tables import built_in
-from .private_files import make_private_folder
+from .logs import logger
+from .private_files import complaints, make_private_folder
 from .secret import Secret
 
 AUTO = "auto"
@@ -28,8 +29,11 @@ STYLES = ("anime", "manga")  # of the embedded service
 LOCAL_STYLES = {"local": "anime", "local-anime": "anime", "local-manga": "manga"}
 CONFIG_FILE = "config.toml"
 STATE_FOLDER = "portrait_cartoonize"  # of ComfyUI's system-user folders, which it never serves
+_PRIVATE_FILES = (CONFIG_FILE, "journal.sqlite3", "uploads.sqlite3", "links.key")
 DEFAULT_MAX_IMAGES = 100  # in one submission to a service that costs money: a wrong wire must not buy a thousand
 DEFAULT_RESULTS_BYTES = 2 * 1024**3
+_log = logger(__name__)
+_looked_at: set[Path] = set()
 
 
 @dataclass(frozen=True)
@@ -150,9 +154,17 @@ def platform_home(env: Mapping[str, str]) -> Path:
 
 
 def ensure_home(home: Path) -> Path:
-    """Create the state folder, readable by its owner only, and return it; raises ConfigurationError if it cannot be."""
+    """Create the state folder, readable by its owner only, and return it; raises ConfigurationError if it cannot be.
+
+    Once for a process, what other users of the machine could read there is closed, and told in the log.
+    """
     try:
-        return make_private_folder(home)
+        make_private_folder(home)
+        if home not in _looked_at:
+            _looked_at.add(home)
+            for complaint in complaints(home, _PRIVATE_FILES):
+                _log.warning("%s", complaint)
+        return home
     except OSError as error:
         msg = (
             f"The state folder {home} cannot be used ({error.strerror}). Set CARTOONIZE_HOME to a folder that can. "

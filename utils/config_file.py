@@ -12,6 +12,7 @@ from .contract import Limits
 from .errors import ConfigurationError
 from .hosting.settings import HostSettings
 from .hosting.tables import read_hosts
+from .secret import HiddenTable
 
 ProfileTable = Mapping[str, object]
 _TYPES: Mapping[str, type] = {
@@ -72,12 +73,12 @@ def _checked(values: object, where: str) -> ProfileTable:
     if not isinstance(values, dict):
         msg = f"{where} must be a table: write [profiles.NAME] above its keys."
         raise ConfigurationError(msg)
-    for key, value in values.items():
+    for key in values:  # no variable holds a value: it may be a key, and an error shows variables to some tools
         if key not in _TYPES:
             msg = f"{where} has the unknown key {key!r}; known are: {', '.join(_TYPES)}."
             raise ConfigurationError(msg)
-        if not isinstance(value, _TYPES[key]):
-            msg = f"{where} {key} must be a {_TYPES[key].__name__}, not a {type(value).__name__}."
+        if not isinstance(values[key], _TYPES[key]):
+            msg = f"{where} {key} must be a {_TYPES[key].__name__}, not a {type(values[key]).__name__}."
             raise ConfigurationError(msg)
     for key in ("max_images", "expected_wait_s"):
         _positive(values, key, where)
@@ -85,7 +86,8 @@ def _checked(values: object, where: str) -> ProfileTable:
     if not all(isinstance(host, str) for host in hosts):
         msg = f"{where} allow_hosts must be a list of host names."
         raise ConfigurationError(msg)
-    return {**values, "allow_hosts": tuple(hosts), "limits": _limits(values.get("limits", {}), where)}
+    limits = _limits(values.get("limits", {}), where)
+    return HiddenTable({**values, "allow_hosts": tuple(hosts), "limits": limits})
 
 
 def _limits(values: Mapping[str, object], where: str) -> Limits:
@@ -129,7 +131,7 @@ def _load(path: Path) -> Mapping[str, object]:
             msg = f"Python 3.10 reads {path} with the package tomli: pip install tomli."
             raise ConfigurationError(msg) from error
     try:
-        return tomllib.loads(text)
+        return HiddenTable(HiddenTable.of(tomllib.loads(text)))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         msg = f"{path} is not valid TOML: {error}."
-        raise ConfigurationError(msg) from error
+        raise ConfigurationError(msg) from None  # the parser's frames hold the whole file

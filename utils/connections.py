@@ -23,6 +23,7 @@ from urllib3.util.retry import Retry
 
 from .addresses import ENVIRONMENT, Policy, addresses_of, is_own
 from .errors import UnreachableError
+from .logs import redact_libraries
 
 CONNECT_TIMEOUT_S = 10.0
 LONGEST_LINE = 65536  # as http.client has it for headers
@@ -89,6 +90,7 @@ class PlainSession(requests.Session):
 
     def __init__(self, guard: Guard | None = None, retry: Retry | None = None) -> None:
         super().__init__()
+        redact_libraries()
         self.auth = lambda request: request  # somebody, so that .netrc is not asked
         self.headers["User-Agent"] = "portrait-cartoonize"  # many hosts refuse a library's own name
         self._guard = guard

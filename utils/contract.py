@@ -20,6 +20,7 @@ from .redaction import redact
 
 TASK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:~-]{0,199}")
 LONGEST_LINK = 8192
+_TOKEN = re.compile(r"(?=.*[0-9])[A-Za-z0-9+/_=-]{16,}")
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def check_link(link: str) -> str:
     elif any(c.isspace() or not c.isprintable() for c in link):
         problem = "it holds spaces or control characters"
     if problem:
-        msg = f"Not a usable link: {_shown(link)}: {problem}."
+        msg = f"Not a usable link: {_quoted(link)}: {problem}."
         raise InputError(msg)
     return link
 
@@ -124,7 +125,7 @@ def check_link(link: str) -> str:
 def check_task_id(task_id: str) -> str:
     """Return a task id that is safe inside an address; raises InputError naming it otherwise."""
     if not TASK_ID.fullmatch(task_id):
-        msg = f"Not a task id: {_shown(task_id)}. Connect Submit Cartoonize, or paste the id that it showed."
+        msg = f"Not a task id: {_quoted(task_id)}. Connect Submit Cartoonize, or paste the id that it showed."
         raise InputError(msg)
     return task_id
 
@@ -247,6 +248,11 @@ def _text(value: object) -> str:
 def _break(field: str, value: object, expected: str) -> NoReturn:
     msg = f"The service's answer breaks the API document: {field} should be {expected}, not {_shown(value)}."
     raise ContractError(msg)
+
+
+def _quoted(text: str) -> str:
+    """Return what somebody has typed or pasted for an error, unless it may be a key in the wrong place."""
+    return f"a text of {len(text)} characters, perhaps a key" if _TOKEN.fullmatch(text) else _shown(text)
 
 
 def _shown(value: object, longest: int = 80) -> str:

@@ -5,13 +5,13 @@ A broken journal stops paying. It does not stop fetching what was paid for: here
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from .contract import Task, TaskStatus
 from .errors import ConfigurationError
 from .images import Header
+from .logs import logger
 from .records import State, Submission, ended_state
 from .results import Kept, ResultStore
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .journal import Journal
 
 R = TypeVar("R")
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 
 class Memory:

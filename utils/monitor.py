@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .errors import Cancelled
+from .redaction import redact
 
 _MOST_UNSEEN = 50
 
@@ -53,6 +54,7 @@ class Monitor:
             self._set(Progress(min(now.done + 1, now.total), now.total, text))
 
     def _set(self, progress: Progress) -> None:
+        progress = replace(progress, text=redact(progress.text))  # it goes to every page that is open
         if progress != self._progress:
             self._progress = progress
             self._unseen.append(progress)

@@ -1,14 +1,17 @@
-"""Files and folders that only their owner can read."""
+"""Files and folders that only their owner can read, and whether they still are."""
 
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 _CREATING = threading.Lock()
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def make_private_folder(path: Path) -> Path:
@@ -42,3 +45,40 @@ def write_whole(path: Path, data: bytes) -> None:
     except BaseException:
         Path(partial).unlink(missing_ok=True)
         raise
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file for its owner only; raises OSError."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(data)
+
+
+def complaints(folder: Path, names: Sequence[str]) -> list[str]:
+    """Close the named files in a folder to other users of this machine; return what to tell people about it.
+
+    The folder itself stays as it is, because it may be somebody's on purpose.
+    """
+    if os.name == "nt":  # modes say nothing there; a user's own folders are closed to others by default
+        return []
+    others = stat.S_IMODE(folder.stat().st_mode) & _OTHERS
+    told = []
+    for path in (folder / name for name in names):
+        before = _mode(path)
+        if not before & _OTHERS:
+            continue
+        with suppress(OSError):  # not ours, or on a drive that knows no modes: told below
+            path.chmod(0o600)
+        closed = not _mode(path) & _OTHERS
+        if others or not closed:
+            words = "could be read by other users of this machine. It is closed now" if closed else "cannot be closed"
+            told.append(f"{path} ({before:04o}) {words}; if they may have seen keys in it, have them renewed.")
+    if others:
+        told.append(f"{folder} is open to other users of this machine. Close it: chmod 700 '{folder}'")
+    return told
+
+
+def _mode(path: Path) -> int:
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return 0

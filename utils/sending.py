@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from dataclasses import dataclass
 from datetime import datetime
 
 from .backend import Backend
 from .errors import Cancelled, CartoonizeError, ConfigurationError, OutcomeUnknownError, UnreachableError
+from .logs import logger
 from .monitor import Monitor, count
 from .records import State, Submission, Verdict, name_of, verdict
 from .work import Work
 
 RETRY_WAITS_S = (1.0, 2.0, 4.0)  # between attempts of which nothing was accepted
 MAX_RETRY_AFTER_S = 30.0  # Submit holds the graph while it waits: a longer wait is for the user to decide
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from .monitor import Monitor
 
+THREAD_NAME = "cartoonize-"  # what the name of every thread of the pack begins with
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -30,7 +31,7 @@ def start(work: Callable[[], R], name: str) -> Future[R]:
         else:
             future.set_result(result)
 
-    threading.Thread(target=run, name=f"cartoonize-{name}", daemon=True).start()
+    threading.Thread(target=run, name=f"{THREAD_NAME}{name}", daemon=True).start()
     return future
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import requests
 from requests.auth import HTTPBasicAuth
@@ -18,6 +17,8 @@ from ..contract import printable
 from ..errors import ConfigurationError, InputError, UnreachableError
 from ..http_errors import PASSING, cause_of, nothing_was_sent
 from ..patience import patiently
+from ..redaction import spellings
+from ..secret import HiddenTable
 from ..threads import within
 from .http_settings import HttpSettings
 from .template import Reply
@@ -91,12 +92,12 @@ class Exchange:
         settings = self._settings
         # a reply may name another address, which gets no keys; one that the operator wrote down gets them
         is_own = _origin(url) in (_origin(settings.url), _origin(settings.delete_url))
-        headers = {**(settings.headers if is_own else {}), **content.get("headers", {})}
+        headers = HiddenTable({**(settings.headers if is_own else {}), **content.get("headers", {})})
         with PlainSession(guard) as session:
             session.route(url, self._policy)
             if is_own and settings.user:
-                user, password = settings.user.encode(), settings.password.reveal().encode()  # UTF-8: RFC 7617
-                session.auth = HTTPBasicAuth(user, password)
+                # UTF-8: RFC 7617
+                session.auth = HTTPBasicAuth(settings.user.encode(), settings.password.reveal().encode())
             with session.request(
                 method,
                 url,
@@ -119,7 +120,7 @@ class Exchange:
         """Return the beginning of a reply for an error text; a host may well repeat the key it was sent."""
         text = printable(reply.body[:1000].decode("utf-8", "replace"))
         for secret in sorted(self._secrets(), key=len, reverse=True):
-            for form in {secret, quote(secret), quote_plus(secret), json.dumps(secret)[1:-1], _php(secret)}:
+            for form in spellings(secret):
                 text = text.replace(form, "…")
         return repr(text[:200])
 
@@ -129,11 +130,6 @@ class Exchange:
         values = [*settings.headers.values(), *settings.fields.values(), *settings.delete_fields.values()]
         values += [settings.password.reveal(), *(value for _, value in parse_qsl(urlsplit(settings.url).query))]
         return {part for value in values for part in (value, *value.split()) if len(part) >= _SHORTEST_KEY}
-
-
-def _php(text: str) -> str:
-    """Return the text as PHP writes it into JSON."""
-    return json.dumps(text)[1:-1].replace("/", "\\/")
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

@@ -13,6 +13,7 @@ from ..download import peek
 from ..errors import ConfigurationError, InputError, UnreachableError
 from ..formats import kind_of
 from ..redaction import without_query
+from ..secret import HiddenTable
 from . import Upload
 from .exchange import Exchange
 from .http_settings import HttpSettings
@@ -110,7 +111,7 @@ class HttpHost:
     def _texts(
         self, key: str, texts: Mapping[str, str], words: Mapping[str, str], reply: Reply | None = None
     ) -> dict[str, str]:
-        return {name: self._filled(f"{key}.{name}", text, words, reply) for name, text in texts.items()}
+        return HiddenTable({name: self._filled(f"{key}.{name}", text, words, reply) for name, text in texts.items()})
 
     def _filled(self, key: str, text: str, words: Mapping[str, str], reply: Reply | None = None) -> str:
         try:

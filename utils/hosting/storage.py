@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError, UnreachableError
+from ..secret import HiddenTable
 from . import Upload
 from .settings import GcsSettings, S3Settings, StorageSettings
 
@@ -114,12 +115,14 @@ def _s3_keys(settings: S3Settings) -> dict[str, Any]:
     """Return the keys of the settings, if they have any: all of them, so that none of the environment joins in."""
     if not settings.access_key:
         return {}
-    keys = {
-        "access_key_id": settings.access_key.reveal(),
-        "secret_access_key": settings.secret_key.reveal(),
-        "token": settings.session_token.reveal() or None,
-        "expires_at": None,
-    }
+    keys = HiddenTable(
+        {
+            "access_key_id": settings.access_key.reveal(),
+            "secret_access_key": settings.secret_key.reveal(),
+            "token": settings.session_token.reveal() or None,
+            "expires_at": None,
+        }
+    )
     return {"credential_provider": lambda: keys}
 
 
@@ -134,8 +137,8 @@ def _opened(settings: StorageSettings) -> S3Store | GCSStore | AzureStore:
     if isinstance(settings, GcsSettings):
         account: dict[str, Any] = {"service_account": settings.service_account} if settings.service_account else {}
         return GCSStore(settings.bucket, prefix=settings.prefix or None, **account, **shared)
-    given = {"account_name": settings.account, "account_key": settings.access_key.reveal()}
-    config: Any = {name: value for name, value in given.items() if value}
+    given = HiddenTable({"account_name": settings.account, "account_key": settings.access_key.reveal()})
+    config: Any = HiddenTable({name: value for name, value in given.items() if value})
     return AzureStore(settings.container, prefix=settings.prefix or None, config=config, **shared)
 
 

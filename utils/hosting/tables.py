@@ -9,7 +9,7 @@ from functools import cache
 from typing import get_type_hints
 
 from ..errors import ConfigurationError
-from ..secret import Secret
+from ..secret import HiddenTable, Secret
 from .http_settings import HttpSettings
 from .settings import (
     COMFYUI,
@@ -55,8 +55,8 @@ def _read_host(name: str, table: object, where: str) -> HostSettings:
         msg = f"{where} kind is {kind!r}; known are: {', '.join(allowed)}."
         raise ConfigurationError(msg)
     cls = KINDS[kind]
-    values = {key: _checked(key, value, _hints(kind), where) for key, value in table.items() if key != "kind"}
-    return cls(name, **values)  # type: ignore[arg-type]  # names and types were checked
+    values = HiddenTable({key: _checked(key, table, _hints(kind), where) for key in table if key != "kind"})
+    return cls(name, **values)
 
 
 @cache
@@ -67,22 +67,27 @@ def _hints(kind: str) -> Mapping[str, object]:
     return {f.name: hints[f.name] for f in fields(cls) if f.name != "name"}
 
 
-def _checked(key: str, value: object, hints: Mapping[str, object], where: str) -> object:
+def _checked(key: str, table: Mapping[str, object], hints: Mapping[str, object], where: str) -> object:
     if key not in hints:
         msg = f"{where} has the unknown key {key!r}; known are: kind, {', '.join(hints)}."
         raise ConfigurationError(msg)
     hint = hints[key]
-    if hint is Secret and isinstance(value, str):
-        return Secret(value)
-    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool) and -1e9 < value < 1e9:
-        return float(value)
-    if hint is str and isinstance(value, str):
-        return value
-    if hint in (bool, bool | None) and isinstance(value, bool):
-        return value
-    if hint == Mapping[str, str] and isinstance(value, dict) and all(isinstance(v, str) for v in value.values()):
-        return value
+    found = _as(hint, table[key])
+    if found is not None:
+        return found
     names: Mapping[object, str] = {Secret: "a string", str: "a string", float: "a number", bool: "true or false"}
     expected = "true or false" if hint == bool | None else names.get(hint, "a table of strings")
     msg = f"{where} {key} must be {expected}."
     raise ConfigurationError(msg)
+
+
+def _as(hint: object, value: object) -> object:
+    """Return a value of the file as a field takes it, None if it cannot be one."""
+    if hint is Secret and isinstance(value, str):
+        return Secret(value)
+    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool) and -1e9 < value < 1e9:
+        return float(value)
+    if (hint is str and isinstance(value, str)) or (hint in (bool, bool | None) and isinstance(value, bool)):
+        return value
+    is_table = hint == Mapping[str, str] and isinstance(value, dict)
+    return value if is_table and all(isinstance(v, str) for v in value.values()) else None  # type: ignore[attr-defined]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 
 from ..config import Config, ensure_home
 from ..errors import CartoonizeError, ConfigurationError
+from ..logs import logger
 from ..threads import start, within
 from . import ImageHost
 from .hosts import open_named
@@ -18,7 +18,7 @@ SPARE_S = 600.0  # how long an upload stays that no task needs any more: other b
 RENEW_FILE = "uploads.renew"
 _DELETING_S = 10.0  # how long finished pictures wait for uploads to be deleted; the deleting goes on behind it
 PENDING = "pending "  # in front of the key of work that is being sent, in the place of its task id
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 
 class Uploads:

@@ -3,94 +3,140 @@
 POST /v1/{style}/batch              create a task
 GET  /v1/{style}/result/{task_id}   ask for it (any style's address knows every task)
 GET  /files/{name}                  a picture, by its unguessable name, until it expires
+GET  /openapi.json                  the description of all this
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import hmac
 import json
-import logging
-import re
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
 from ..config import STYLES
 from ..contract import Limits, TaskStatus, build_request
 from ..errors import InputError
-from ..secret import Secret
-from .jobs import JobTable
+from ..logs import logger
+from . import access_log
+from .door import Door, Refusal
+from .jobs import JobTable, QueueFull
+from .limits import ServiceLimits
+from .openapi import description
 from .pictures import PictureStore
 from .serving import picture_response
+from .sockets import Sockets
 from .states import ImageState, TaskState
 from .workers import Workers
 
-MAX_BODY_BYTES = 1_000_000
-_HOST = re.compile(r"[A-Za-z0-9.\-\[\]:]{1,255}")
+_PUBLIC = ("file", "description")  # routes that need no key pair
 _IMAGE_STATUS = {
     "queued": TaskStatus.WAITING,
     "running": TaskStatus.IN_PROGRESS,
     "done": TaskStatus.COMPLETE,
     "failed": TaskStatus.FAILED,
 }
-_log = logging.getLogger(__name__)
+_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_log = logger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Service:
-    """The handlers over one job table and one picture store."""
+    """The handlers over one job table and one picture store.
+
+    `public_url` stands in front of the links of results; empty for the name under which each request asks.
+    """
 
     def __init__(
-        self, jobs: JobTable, pictures: PictureStore, workers: Workers, app_key: Secret, app_secret: Secret
+        self,
+        jobs: JobTable,
+        pictures: PictureStore,
+        workers: Workers,
+        door: Door,
+        limits: ServiceLimits,
+        public_url: str = "",
     ) -> None:
         self._jobs = jobs
         self._pictures = pictures
         self._workers = workers
-        pair = f"{app_key.reveal()}:{app_secret.reveal()}".encode()
-        self._authorization = b"Basic " + base64.b64encode(pair)
+        self._door = door
+        self._limits = limits
+        self._public_url = public_url.rstrip("/")
+        self._sockets: Sockets | None = None
 
     def application(self) -> web.Application:
         """Return the aiohttp application."""
 
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-            return await self._guard(request, handler)
+            return await self._guarded(request, handler)
 
-        app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[guard])
+        app = web.Application(client_max_size=self._limits.max_body_bytes, middlewares=[guard])
         app.router.add_post("/v1/{style}/batch", self._create)
         app.router.add_get("/v1/{style}/result/{task_id}", self._result)
-        app.router.add_get("/files/{name}", self._file)
+        app.router.add_get("/files/{name}", self._file, name="file")
+        app.router.add_get("/openapi.json", self._description, name="description")
         return app
 
-    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Check the key pair, and answer every refusal in the documented shape."""
+    def listen_through(self, inner: Callable[[], asyncio.Protocol]) -> Callable[[], asyncio.Protocol]:
+        """Return what makes the protocol of each connection: aiohttp's, under the deadlines of the limits."""
+        self._sockets = Sockets(inner, self._limits)
+        return self._sockets.protocol
+
+    async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer within the limits, every refusal in the documented shape, and log it."""
+        begun = asyncio.get_running_loop().time()
+        self._allow(request, self._limits.request_s)
+        response: web.StreamResponse | None = None
         try:
-            if request.path.startswith("/v1/"):
-                given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
-                if not hmac.compare_digest(given, self._authorization):
-                    return refusal(401, "the key pair is missing or wrong")
-                if request.match_info.get("style", STYLES[0]) not in STYLES:
-                    return refusal(404, f"there is no such style; there are: {', '.join(STYLES)}")
-            return await handler(request)
+            found = self._refusal(request)
+            response = refusal(found.status, found.words, found.wait_s) if found else await handler(request)
         except web.HTTPException as error:
-            return refusal(error.status, error.reason)
+            response = refusal(error.status, error.reason, headers=_allowed_methods(error))
+        except asyncio.TimeoutError:  # another class than TimeoutError in Python 3.10
+            response = refusal(408, f"the request did not arrive within {self._limits.body_s:g} s")
+        finally:
+            if not isinstance(response, web.FileResponse):  # the transfer of a file only begins now
+                self._allow(request, self._limits.idle_s)
+            seconds = asyncio.get_running_loop().time() - begun
+            access_log.write(request, response.status if response else 500, seconds)
+        return response
+
+    def _allow(self, request: web.Request, seconds: float) -> None:
+        if self._sockets is not None:
+            self._sockets.allow(request.transport, seconds)
+
+    def _refusal(self, request: web.Request) -> Refusal | None:
+        address, route = request.remote or "", request.match_info.route
+        if refused := self._door.pace(address):
+            return refused
+        if route.name in _PUBLIC:
+            return None
+        if refused := self._door.key_pair(address, request.headers.get("Authorization", "")):
+            return refused
+        if request.match_info.get("style", STYLES[0]) not in STYLES:
+            return Refusal(404, f"there is no such style; there are: {', '.join(STYLES)}")
+        return self._door.host(request.host)
 
     async def _create(self, request: web.Request) -> web.Response:
+        body = await asyncio.wait_for(request.read(), self._limits.body_s)
         try:
-            links, priority = parse_body(await request.read())
+            links, priority = parse_body(body)
         except InputError as error:
             return refusal(400, str(error))
-        style = request.match_info["style"]
+        style, most = request.match_info["style"], self._limits.max_queued_images
         try:
-            task_id = await asyncio.to_thread(self._jobs.accept, style, links, priority)
+            task_id = await asyncio.to_thread(self._jobs.accept, style, links, priority, most)
+        except QueueFull as error:
+            wait_s = await asyncio.to_thread(self._jobs.wait_of_queue_s, self._workers.count)
+            words = f"nothing was accepted: {error.waiting} pictures wait to be drawn, and at most {most} may"
+            return refusal(503, words, wait_s)
         except sqlite3.Error as error:
             _log.warning("the embedded service cannot write its job table: %s", error)
             return refusal(503, f"nothing was accepted: the job table cannot be written ({error})")
         self._workers.wake()
-        return web.json_response({"code": 0, "msg": "", "data": {"task_id": task_id}})
+        return web.json_response({"code": 0, "msg": "", "data": {"task_id": task_id}}, headers=_HEADERS)
 
     async def _result(self, request: web.Request) -> web.Response:
         task_id = request.match_info["task_id"]
@@ -101,15 +147,17 @@ class Service:
             return refusal(503, f"the job table cannot be read ({error})")
         if state is None:
             return refusal(404, "there is no such task")
-        if not _HOST.fullmatch(request.host):
-            return refusal(400, "the Host header is not an address")
-        return web.json_response({"code": 0, "msg": "", "data": shown(state, f"{request.scheme}://{request.host}")})
+        base_url = self._public_url or f"{request.scheme}://{request.host}"
+        return web.json_response({"code": 0, "msg": "", "data": shown(state, base_url)}, headers=_HEADERS)
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         path = self._pictures.path(request.match_info["name"])
         if path is None:
             return refusal(404, "there is no such picture, or its link has expired")
         return picture_response(path)
+
+    async def _description(self, request: web.Request) -> web.Response:
+        return web.json_response(description(), headers=_HEADERS)
 
 
 def parse_body(body: bytes) -> tuple[list[str], int]:
@@ -139,9 +187,15 @@ def shown(state: TaskState, base_url: str) -> dict[str, object]:
     }
 
 
-def refusal(status: int, message: str) -> web.Response:
+def refusal(status: int, message: str, wait_s: int = 0, headers: Mapping[str, str] | None = None) -> web.Response:
     """Return a refusal in the documented shape: a `code` other than 0, and a message."""
-    return web.json_response({"code": status, "msg": message, "data": None}, status=status)
+    waits = {"Retry-After": str(wait_s)} if wait_s else {}
+    answer = {"code": status, "msg": message, "data": None}
+    return web.json_response(answer, status=status, headers={**_HEADERS, **waits, **(headers or {})})
+
+
+def _allowed_methods(error: web.HTTPException) -> dict[str, str]:
+    return {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
 
 
 def _shown_image(image: ImageState, base_url: str) -> dict[str, str]:

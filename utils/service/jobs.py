@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..contract import TaskStatus
+from ..private_files import create_private_file
 from .states import RETENTION_S, TASK_TIMEOUT_S, ImageState, TaskState, derive_status
 
 LEASE_S = 6.0  # renewed every 2 s; also how long the work of a killed process rests
@@ -36,6 +37,19 @@ CREATE TABLE IF NOT EXISTS images (
     result TEXT, reason TEXT NOT NULL DEFAULT '', finished REAL, seconds REAL, PRIMARY KEY (task, idx));
 CREATE INDEX IF NOT EXISTS open_images ON images(state) WHERE state IN ('queued', 'running');
 """
+
+
+_COUNT_OPEN = (
+    "SELECT count(*) FROM images JOIN tasks ON seq = task WHERE state IN ('queued', 'running') AND created > ?"
+)
+
+
+class QueueFull(Exception):
+    """So many pictures wait already that nothing more is accepted."""
+
+    def __init__(self, waiting: int) -> None:
+        super().__init__(f"{waiting} pictures wait")
+        self.waiting = waiting
 
 
 @dataclass(frozen=True)
@@ -73,10 +87,13 @@ class JobTable:
             self._db.close()
             self._reader.close()
 
-    def accept(self, style: str, links: Sequence[str], priority: int) -> str:
-        """Store a task durably and return its id."""
+    def accept(self, style: str, links: Sequence[str], priority: int, most_waiting: int = 10**9) -> str:
+        """Store a task durably and return its id; raises QueueFull when more pictures than that would wait."""
         task_id = str(uuid.uuid4())
         with self._transaction() as db:
+            (waiting,) = db.execute(_COUNT_OPEN, (self._clock() - TASK_TIMEOUT_S,)).fetchone()
+            if waiting + len(links) > most_waiting:
+                raise QueueFull(waiting)
             seq = db.execute(
                 "INSERT INTO tasks (id, style, priority, created) VALUES (?, ?, ?, ?)",
                 (task_id, style, priority, self._clock()),
@@ -159,13 +176,17 @@ class JobTable:
             rows = db.execute(
                 "SELECT state, result, reason, finished FROM images WHERE task = ? ORDER BY idx", (seq,)
             ).fetchall()
-            ahead, measured = self._queue(db, seq, priority, now)
+            ahead, seconds = self._ahead(db, seq, priority, now), _seconds_each(db)
         images = tuple(ImageState(state, result, reason) for state, result, reason, _ in rows)
         finished = max((row[3] or 0.0) for row in rows)
         status = derive_status([image.state for image in images], created, finished, now)
-        seconds = FIRST_GUESS_S if measured is None else measured
         wait_s = 0 if status.is_final else max(1, math.ceil(seconds * ahead / workers))
         return TaskState(status, wait_s, () if status is TaskStatus.CLOSED else images)
+
+    def wait_of_queue_s(self, workers: int) -> int:
+        """Return in how many seconds a picture or more will be drawn, so that there is room again."""
+        with self._snapshot() as db:
+            return max(1, math.ceil(_seconds_each(db) / workers))
 
     def sweep(self) -> None:
         """Forget tasks that were closed or timed out a day ago or longer."""
@@ -192,19 +213,14 @@ class JobTable:
                 self._reader.execute("COMMIT")
 
     @staticmethod
-    def _queue(db: sqlite3.Connection, seq: int, priority: int, now: float) -> tuple[int, float | None]:
-        """Return how many pictures are to be drawn until this task is done, and the measured seconds a picture."""
+    def _ahead(db: sqlite3.Connection, seq: int, priority: int, now: float) -> int:
+        """Return how many pictures are to be drawn until this task is done."""
         (ahead,) = db.execute(
             "SELECT count(*) FROM images JOIN tasks ON seq = task WHERE state IN ('queued', 'running') "
             "AND created > ? AND (priority > ? OR (priority = ? AND seq <= ?))",
             (now - TASK_TIMEOUT_S, priority, priority, seq),
         ).fetchone()
-        (measured,) = db.execute(
-            "SELECT avg(seconds) FROM (SELECT seconds FROM images WHERE seconds IS NOT NULL "
-            "ORDER BY finished DESC LIMIT ?)",
-            (_MEASURED,),
-        ).fetchone()
-        return ahead, measured
+        return int(ahead)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -220,4 +236,15 @@ class JobTable:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
+    create_private_file(path)
     return sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+
+
+def _seconds_each(db: sqlite3.Connection) -> float:
+    """Return how many seconds a picture takes, as measured lately."""
+    (measured,) = db.execute(
+        "SELECT avg(seconds) FROM (SELECT seconds FROM images WHERE seconds IS NOT NULL "
+        "ORDER BY finished DESC LIMIT ?)",
+        (_MEASURED,),
+    ).fetchone()
+    return FIRST_GUESS_S if measured is None else float(measured)

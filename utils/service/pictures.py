@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..hosting import EXTENSIONS, new_name
-from ..private_files import make_private_folder
+from ..private_files import make_private_folder, write_private
 
 MEDIA_TYPES = {extension: media_type for media_type, extension in EXTENSIONS.items()}
 _NAME = re.compile(r"[A-Za-z0-9_-]{43}\.(png|jpg)")
@@ -33,7 +33,7 @@ class PictureStore:
         partial = self._folder / f"{name}.part"
         expires = self._clock() + lifetime_s
         try:
-            partial.write_bytes(data)
+            write_private(partial, data)
             os.utime(partial, (expires, expires))
             partial.replace(self._folder / name)
         except OSError:  # a full disk must not keep half a picture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import logging
+import ipaddress
 import secrets
 import sqlite3
 import threading
@@ -17,18 +17,25 @@ from aiohttp import web
 from ..addresses import Policy
 from ..config import Profile, ensure_home
 from ..errors import ConfigurationError
+from ..logs import logger
 from ..secret import Secret
 from .app import Service
+from .door import Door
 from .jobs import JobTable
+from .limits import OWN_USE, ServiceLimits
 from .pictures import PictureStore
 from .workers import Workers
 
-_log = logging.getLogger(__name__)
+SHORTEST_SECRET = 16  # characters, beyond loopback
+_log = logger(__name__)
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to run: where state lives, where to listen (port 0 takes any free one), the key pair, what may be fetched."""
+    """How to run: where state lives, where to listen (port 0 takes any free one), the key pair, what may be fetched.
+
+    `names` are those of this machine under which it may be asked, `public_url` is what stands in front of results.
+    """
 
     home: Path
     host: str = "127.0.0.1"
@@ -37,6 +44,22 @@ class Options:
     app_secret: Secret | None = None
     policy: Policy = Policy(allow_http=True)
     workers: int | None = None
+    limits: ServiceLimits = OWN_USE
+    names: tuple[str, ...] = ()
+    public_url: str = ""
+
+    def problem(self) -> str:
+        """Return why this must not run, in words: whoever reaches it from elsewhere needs a key that nobody guesses."""
+        if _is_loopback(self.host):
+            return ""
+        if not self.app_key or not self.app_secret:
+            return f"{self.host} can be reached from elsewhere: the service needs a key pair of its own there."
+        if len(self.app_secret.reveal()) < SHORTEST_SECRET:
+            return (
+                f"{self.host} can be reached from elsewhere: the secret must have at least {SHORTEST_SECRET} "
+                f"characters, for instance {secrets.token_urlsafe(24)}"
+            )
+        return ""
 
 
 class Server:
@@ -44,6 +67,8 @@ class Server:
 
     def __init__(self, options: Options) -> None:
         self._options = options
+        if problem := options.problem():
+            raise ConfigurationError(problem)
         self.app_key = options.app_key or Secret(secrets.token_urlsafe(24))
         self.app_secret = options.app_secret or Secret(secrets.token_urlsafe(24))
         folder = ensure_home(options.home) / "service"
@@ -64,6 +89,7 @@ class Server:
         self._loop.set_default_executor(self._executor)
         self._thread = threading.Thread(target=self._loop.run_forever, name="cartoonize-service", daemon=True)
         self._runner: web.AppRunner | None = None
+        self._socket: asyncio.Server | None = None
         self.base_url = ""
 
     def start(self) -> None:
@@ -84,7 +110,7 @@ class Server:
     def stop(self) -> None:
         """Finish open requests, stop drawing, free the port; the jobs stay and go on at the next start."""
         if self._runner is not None:
-            asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(timeout=30)
+            asyncio.run_coroutine_threadsafe(self._stop_listening(self._runner), self._loop).result(timeout=30)
             self._runner = None
         self._end_loop()
         self._workers.stop()
@@ -101,17 +127,25 @@ class Server:
         )
 
     async def _listen(self) -> int:
-        service = Service(self._jobs, self.pictures, self._workers, self.app_key, self.app_secret)
+        options = self._options
+        door = Door(self.app_key, self.app_secret, options.limits, options.names)
+        service = Service(self._jobs, self.pictures, self._workers, door, options.limits, options.public_url)
         runner = web.AppRunner(service.application(), handle_signals=False, shutdown_timeout=2, access_log=None)
         await runner.setup()
+        assert runner.server is not None  # noqa: S101  # for the type checker: `setup` has made it
         try:
-            site = web.TCPSite(runner, self._options.host, self._options.port)
-            await site.start()
+            protocol = service.listen_through(runner.server)
+            self._socket = await self._loop.create_server(protocol, options.host, options.port)
         except (OSError, OverflowError):
             await runner.cleanup()
             raise
         self._runner = runner
-        return int(runner.addresses[0][1])
+        return int(self._socket.sockets[0].getsockname()[1])
+
+    async def _stop_listening(self, runner: web.AppRunner) -> None:
+        if self._socket is not None:
+            self._socket.close()
+        await runner.cleanup()
 
     def _end_loop(self) -> None:
         if self._loop.is_closed():
@@ -144,3 +178,10 @@ def stop_embedded(home: Path) -> None:
         server = _running.pop(home.resolve(), None)
     if server is not None:
         server.stop()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

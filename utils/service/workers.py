@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sqlite3
 import threading
@@ -16,6 +15,7 @@ from ..download import fetch
 from ..errors import CartoonizeError, InputError
 from ..fitting import limit_problem
 from ..images import Picture, decode, encode_png, inspect, over_white
+from ..logs import logger
 from .jobs import LEASE_S, Claim, JobTable
 from .pictures import PictureStore
 from .states import RETENTION_S
@@ -23,7 +23,7 @@ from .states import RETENTION_S
 _FETCH_TOTAL_S = 120.0
 _IDLE_S = 2.0  # how late work of another process that shares the table may be noticed
 _SWEEP_S = 600.0
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 
 class Workers:

@@ -1,0 +1,86 @@
+"""Who gets in: the pace of an address, its key pair, and the name under which it asks."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import ipaddress
+import math
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from ..secret import Secret
+from .limits import Rate, ServiceLimits
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why somebody does not get in: the HTTP status, words, and how many seconds to wait."""
+
+    status: int
+    words: str
+    wait_s: int = 0
+
+
+class Door:
+    """Knows the key pair as a digest only, and how often each address has asked."""
+
+    def __init__(self, app_key: Secret, app_secret: Secret, limits: ServiceLimits, names: Iterable[str] = ()) -> None:
+        self._digest = _digest(base64.b64encode(f"{app_key.reveal()}:{app_secret.reveal()}".encode()))
+        self._requests = Rate(limits.requests_per_s, limits.burst)
+        self._wrong_keys = Rate(limits.wrong_keys_per_s, limits.wrong_keys_burst)
+        own = socket.gethostname().lower().rstrip(".")
+        self._names = {"localhost", own, f"{own.partition('.')[0]}.local", *(name.lower() for name in names)}
+
+    def pace(self, address: str) -> Refusal | None:
+        """Return why an address must wait, None if it need not; counts the request."""
+        return _wait(self._requests.take(address), "too many requests from this address")
+
+    def key_pair(self, address: str, authorization: str) -> Refusal | None:
+        """Return what is wrong with an Authorization header, in a time that does not tell how much of it is right."""
+        if refusal := _wait(self._wrong_keys.wait_s(address), "too many wrong key pairs from this address"):
+            return refusal
+        scheme, _, pair = authorization.partition(" ")
+        is_right = hmac.compare_digest(_digest(pair.strip().encode("utf-8", "surrogateescape")), self._digest)
+        if is_right and scheme.lower() == "basic":
+            return None
+        self._wrong_keys.take(address)
+        return Refusal(401, "the key pair is missing or wrong")
+
+    def host(self, header: str) -> Refusal | None:
+        """Return what is wrong with a Host header: links are made with it, and a page of elsewhere may have sent it.
+
+        An IP address cannot be anybody else's name (DNS rebinding); names must be those of this machine.
+        """
+        try:
+            parts = urlsplit(f"//{header}")
+            name, _ = (parts.hostname or "").rstrip("."), parts.port
+        except ValueError:
+            name = ""
+        if not name or parts.netloc != header or "@" in header or not header.isascii():
+            return Refusal(400, "the Host header is not an address")
+        if name in self._names or _is_address(name):
+            return None
+        return Refusal(
+            421, f"this service does not go by the name {name[:100]!r}; if it does: serve --name {name[:100]}"
+        )
+
+
+def _wait(seconds: float, words: str) -> Refusal | None:
+    whole_s = math.ceil(seconds)
+    return Refusal(429, f"{words}; wait {whole_s} s", whole_s) if seconds else None
+
+
+def _digest(pair: bytes) -> bytes:
+    return hashlib.sha256(pair).digest()
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
