@@ -17,6 +17,7 @@ import numpy as np
 
 from ..utils import config
 from ..utils.errors import Cancelled, InputError
+from ..utils.home import STATE_FOLDER, home_of
 from ..utils.logs import logger
 from ..utils.monitor import Monitor, Progress
 from ..utils.threads import start
@@ -34,7 +35,7 @@ def load_config() -> config.Config:
 
 def home() -> Path:
     """Return where state lives, without reading anything there."""
-    return config.home_of(_own_home(), os.environ)
+    return home_of(_own_home(), os.environ)
 
 
 def _own_home() -> Path | None:
@@ -44,9 +45,9 @@ def _own_home() -> Path | None:
     except ImportError:
         return None
     try:
-        return Path(folder_paths.get_system_user_directory(config.STATE_FOLDER))
+        return Path(folder_paths.get_system_user_directory(STATE_FOLDER))
     except AttributeError:  # older than 0.3.76: the same place, so that an update finds what was paid
-        return Path(folder_paths.get_user_directory()) / f"__{config.STATE_FOLDER}"
+        return Path(folder_paths.get_user_directory()) / f"__{STATE_FOLDER}"
 
 
 def add_route(path: str, handler: Callable[[Any], Any]) -> None:

@@ -15,9 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from cartoonize_pack.utils.config import Config, Profile, Secret, default_home, ensure_home, load, platform_home
+from cartoonize_pack.utils.config import Config, Profile, Secret, load
 from cartoonize_pack.utils.contract import Limits
 from cartoonize_pack.utils.errors import ConfigurationError
+from cartoonize_pack.utils.home import default_home, ensure_home, platform_home
 from cartoonize_pack.utils.hosting.http_settings import HttpSettings
 from cartoonize_pack.utils.hosting.settings import ComfyUISettings, LocalSettings, S3Settings
 from cartoonize_pack.utils.private_files import make_private_folder

@@ -106,6 +106,6 @@ def test_the_environment_and_the_file_choose_the_proxy(monkeypatch: pytest.Monke
     monkeypatch.setenv("CARTOONIZE_PROXY", ENVIRONMENT)
     settings = config.load()
     settings.home.mkdir(parents=True)
-    (settings.home / config.CONFIG_FILE).write_text('[profiles.studio]\nproxy = "http://proxy.test:3128"\n')
+    (settings.home / "config.toml").write_text('[profiles.studio]\nproxy = "http://proxy.test:3128"\n')
     profiles = config.load().profiles
     assert (profiles["local"].proxy, profiles["studio"].proxy) == (ENVIRONMENT, "http://proxy.test:3128")

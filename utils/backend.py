@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from .addresses import Policy
 from .client import Client
-from .config import AUTO, CONFIG_FILE, Config, Profile
+from .config import AUTO, Config, Profile
 from .embedded import embedded_service
 from .errors import ConfigurationError
+from .home import CONFIG_FILE
 from .hosting.hosts import open_named, settings_of
 from .hosting.settings import COMFYUI, LOCAL
 from .hosting.upload import OpenHost

@@ -1,4 +1,4 @@
-"""Profiles, secrets, and where state lives; everything is read when a node runs, never at import.
+"""Profiles and secrets; everything is read when a node runs, never at import.
 
 A profile is an algorithm of a service: a pair of addresses, limits and credentials. A workflow names a profile and
 never holds an address or a key. Sources, later ones win: built-in profiles, `config.toml` in the state folder, the
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,23 +16,17 @@ from pathlib import Path
 from .config_file import ProfileTable, read
 from .contract import Limits
 from .errors import ConfigurationError
+from .home import CONFIG_FILE, home_of
 from .hosting.settings import HostSettings, url_problem
 from .hosting.tables import built_in
-from .logs import logger
-from .private_files import complaints, make_private_folder
 from .secret import Secret
 
 AUTO = "auto"
 ENV = "env"
 STYLES = ("anime", "manga")  # of the embedded service
 LOCAL_STYLES = {"local": "anime", "local-anime": "anime", "local-manga": "manga"}
-CONFIG_FILE = "config.toml"
-STATE_FOLDER = "portrait_cartoonize"  # of ComfyUI's system-user folders, which it never serves
-_PRIVATE_FILES = (CONFIG_FILE, "journal.sqlite3", "uploads.sqlite3", "links.key")
 DEFAULT_MAX_IMAGES = 100  # in one submission to a service that costs money: a wrong wire must not buy a thousand
 DEFAULT_RESULTS_BYTES = 2 * 1024**3
-_log = logger(__name__)
-_looked_at: set[Path] = set()
 
 
 @dataclass(frozen=True)
@@ -128,51 +121,6 @@ def load(home: Path | None = None, env: Mapping[str, str] | None = None) -> Conf
     return Config(home, profiles, default, hosts, file.max_results_bytes or DEFAULT_RESULTS_BYTES)
 
 
-def home_of(home: Path | None, env: Mapping[str, str]) -> Path:
-    """Return the state folder: where the environment says, else the one that was given, else the default one."""
-    return Path(env["CARTOONIZE_HOME"]).expanduser() if env.get("CARTOONIZE_HOME") else home or default_home(env)
-
-
-def default_home(env: Mapping[str, str], pack: Path = Path(__file__).parents[1]) -> Path:
-    """Return where state lives when nobody says so: in the ComfyUI that holds the pack, else in the platform's folder.
-
-    So the command line, run beside ComfyUI, sees the same tasks as the nodes.
-    """
-    comfyui = pack.parent.parent / "user" / f"__{STATE_FOLDER}"
-    return comfyui if pack.parent.name == "custom_nodes" else platform_home(env)
-
-
-def platform_home(env: Mapping[str, str]) -> Path:
-    """Return the platform's folder for the data of an application, where no ComfyUI names one."""
-    if sys.platform == "win32":
-        base = Path(env.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = Path(env.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return base / "portrait-cartoonize"
-
-
-def ensure_home(home: Path) -> Path:
-    """Create the state folder, readable by its owner only, and return it; raises ConfigurationError if it cannot be.
-
-    Once for a process, what other users of the machine could read there is closed, and told in the log.
-    """
-    try:
-        make_private_folder(home)
-        if home not in _looked_at:
-            _looked_at.add(home)
-            for complaint in complaints(home, _PRIVATE_FILES):
-                _log.warning("%s", complaint)
-        return home
-    except OSError as error:
-        msg = (
-            f"The state folder {home} cannot be used ({error.strerror}). Set CARTOONIZE_HOME to a folder that can. "
-            "Nothing was sent."
-        )
-        raise ConfigurationError(msg) from error
-
-
 def _check_remote(profile: Profile, home: Path) -> None:
     if profile.name == ENV:
         where = "in the environment of ComfyUI"
@@ -192,6 +140,8 @@ def _check_remote(profile: Profile, home: Path) -> None:
         problem = (url_problem(url, profile.allow_http, name) if url else "") or problem
     if profile.result_url and "{task_id}" not in profile.result_url:
         problem = f"{names[1]} must contain {{task_id}}"
+    elif "{task_id}" in profile.result_url.partition("://")[2].partition("/")[0]:
+        problem = f"{names[1]} must not have {{task_id}} in its host: the key would go wherever an id leads"
     if problem:
         msg = (
             f"The profile {profile.name!r} is not ready: {problem}. Set it {where}; your service's console shows the "

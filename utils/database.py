@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from .config import ensure_home
 from .errors import ConfigurationError
+from .home import ensure_home
 from .private_files import create_private_file
 
 BUSY_TIMEOUT_S = 15.0

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .config import ensure_home
 from .errors import ConfigurationError, DeadlineError
+from .home import ensure_home
 from .private_files import create_private_file
 
 _SLOTS = 4096

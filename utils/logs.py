@@ -9,7 +9,8 @@ from functools import cache
 from .redaction import redact
 from .threads import THREAD_NAME
 
-_SPEAKS_FOR_US = ("urllib3.connectionpool", "urllib3.util.retry")  # they log addresses with their queries
+# They log addresses with their queries, and lines of requests that they cannot read.
+_SPEAK_FOR_US = ("urllib3.connectionpool", "urllib3.util.retry", "aiohttp.server", "asyncio")
 _formatter = logging.Formatter()
 
 
@@ -41,5 +42,5 @@ def logger(name: str) -> logging.Logger:
 @cache
 def redact_libraries() -> None:
     """Redact from now on what the libraries log in the pack's threads; once for a process, before the first request."""
-    for name in _SPEAKS_FOR_US:
+    for name in _SPEAK_FOR_US:
         logging.getLogger(name).addFilter(_RedactingOurs())

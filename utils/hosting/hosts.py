@@ -6,9 +6,10 @@ import sys
 from dataclasses import replace
 from importlib.util import find_spec
 
-from ..config import CONFIG_FILE, Config, ensure_home
+from ..config import Config
 from ..embedded import embedded_service
 from ..errors import ConfigurationError
+from ..home import CONFIG_FILE, ensure_home
 from ..service.pictures import PictureStore
 from . import ImageHost
 from .http_settings import HttpSettings

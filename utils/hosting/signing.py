@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from .. import locks
-from ..config import ensure_home
 from ..errors import ConfigurationError, DeadlineError
+from ..home import ensure_home
 from ..private_files import write_whole
 
 KEY_FILE = "links.key"

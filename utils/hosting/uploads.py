@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 
-from ..config import Config, ensure_home
+from ..config import Config
 from ..errors import CartoonizeError, ConfigurationError
+from ..home import ensure_home
 from ..logs import logger
 from ..threads import start, within
 from . import ImageHost

@@ -9,34 +9,26 @@ GET  /openapi.json                  the description of all this
 from __future__ import annotations
 
 import asyncio
-import json
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
 from ..config import STYLES
-from ..contract import Limits, TaskStatus, build_request
 from ..errors import InputError
 from ..logs import logger
 from . import access_log
 from .door import Door, Refusal
 from .jobs import JobTable, QueueFull
 from .limits import ServiceLimits
+from .messages import parse_body, shown
 from .openapi import description
 from .pictures import PictureStore
 from .serving import picture_response
 from .sockets import Sockets
-from .states import ImageState, TaskState
 from .workers import Workers
 
 _PUBLIC = ("file", "description")  # routes that need no key pair
-_IMAGE_STATUS = {
-    "queued": TaskStatus.WAITING,
-    "running": TaskStatus.IN_PROGRESS,
-    "done": TaskStatus.COMPLETE,
-    "failed": TaskStatus.FAILED,
-}
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _log = logger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -160,33 +152,6 @@ class Service:
         return web.json_response(description(), headers=_HEADERS)
 
 
-def parse_body(body: bytes) -> tuple[list[str], int]:
-    """Return links and priority of a create request; raises InputError naming what is wrong."""
-    try:
-        data = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        msg = "the body is not JSON"
-        raise InputError(msg) from error
-    if not isinstance(data, dict):
-        msg = "the body must be an object with images and priority"
-        raise InputError(msg)
-    links, priority = data.get("images"), data.get("priority")
-    if not isinstance(links, list) or not all(isinstance(link, str) for link in links):
-        msg = "images must be a list of links"
-        raise InputError(msg)
-    build_request(links, priority, Limits())  # type: ignore[arg-type]  # it checks the type of priority itself
-    return links, priority  # type: ignore[return-value]
-
-
-def shown(state: TaskState, base_url: str) -> dict[str, object]:
-    """Return the `data` of a result reply; numbers are strings, as documented."""
-    return {
-        "status": str(state.status.value),
-        "wait_time": str(state.wait_time_s),
-        "list": [_shown_image(image, base_url) for image in state.images],
-    }
-
-
 def refusal(status: int, message: str, wait_s: int = 0, headers: Mapping[str, str] | None = None) -> web.Response:
     """Return a refusal in the documented shape: a `code` other than 0, and a message."""
     waits = {"Retry-After": str(wait_s)} if wait_s else {}
@@ -196,8 +161,3 @@ def refusal(status: int, message: str, wait_s: int = 0, headers: Mapping[str, st
 
 def _allowed_methods(error: web.HTTPException) -> dict[str, str]:
     return {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-
-
-def _shown_image(image: ImageState, base_url: str) -> dict[str, str]:
-    url = "" if image.result is None else f"{base_url}/files/{image.result}"
-    return {"image_result": url, "status": str(_IMAGE_STATUS[image.state].value), "reason": image.reason}

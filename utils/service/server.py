@@ -15,9 +15,10 @@ from pathlib import Path
 from aiohttp import web
 
 from ..addresses import Policy
-from ..config import Profile, ensure_home
+from ..config import Profile
 from ..errors import ConfigurationError
-from ..logs import logger
+from ..home import ensure_home
+from ..logs import logger, redact_libraries
 from ..secret import Secret
 from .app import Service
 from .door import Door
@@ -94,6 +95,7 @@ class Server:
 
     def start(self) -> None:
         """Listen and draw; raises ConfigurationError when the address cannot be used."""
+        redact_libraries()
         self._thread.start()
         try:
             port = asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(timeout=30)
