@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from cartoonize_pack.utils.contract import TaskStatus
-from cartoonize_pack.utils.service import jobs
+from cartoonize_pack.utils.service import jobs, queue
 from cartoonize_pack.utils.service.jobs import JobTable
 from cartoonize_pack.utils.service.states import RETENTION_S, TASK_TIMEOUT_S, derive_status
 from fake_clock import Clock
@@ -142,7 +142,7 @@ def test_wait_time_is_what_the_measured_work_ahead_takes(table: JobTable) -> Non
     first = table.accept("anime", ["x", "y"], 1)
     before = table.state(first, 1)
     assert before is not None
-    assert before.wait_time_s == 2 * jobs.FIRST_GUESS_S
+    assert before.wait_time_s == 2 * queue.FIRST_GUESS_S
     for seconds in (3.0, 5.0):
         claim = table.claim("me")
         assert claim is not None

@@ -19,13 +19,12 @@ from pathlib import Path
 
 from ..contract import TaskStatus
 from ..private_files import create_private_file
+from . import queue
 from .states import RETENTION_S, TASK_TIMEOUT_S, ImageState, TaskState, derive_status
 
 LEASE_S = 6.0  # renewed every 2 s; also how long the work of a killed process rests
 MAX_ATTEMPTS = 3
 BUSY_TIMEOUT_S = 10.0  # for another process that holds the write lock
-FIRST_GUESS_S = 1.5  # seconds a picture, until there are measurements
-_MEASURED = 20  # how many of the latest pictures the estimate looks at
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS tasks (
@@ -37,11 +36,6 @@ CREATE TABLE IF NOT EXISTS images (
     result TEXT, reason TEXT NOT NULL DEFAULT '', finished REAL, seconds REAL, PRIMARY KEY (task, idx));
 CREATE INDEX IF NOT EXISTS open_images ON images(state) WHERE state IN ('queued', 'running');
 """
-
-
-_COUNT_OPEN = (
-    "SELECT count(*) FROM images JOIN tasks ON seq = task WHERE state IN ('queued', 'running') AND created > ?"
-)
 
 
 class QueueFull(Exception):
@@ -91,7 +85,7 @@ class JobTable:
         """Store a task durably and return its id; raises QueueFull when more pictures than that would wait."""
         task_id = str(uuid.uuid4())
         with self._transaction() as db:
-            (waiting,) = db.execute(_COUNT_OPEN, (self._clock() - TASK_TIMEOUT_S,)).fetchone()
+            waiting = queue.length(db, self._clock())
             if waiting + len(links) > most_waiting:
                 raise QueueFull(waiting)
             seq = db.execute(
@@ -176,7 +170,7 @@ class JobTable:
             rows = db.execute(
                 "SELECT state, result, reason, finished FROM images WHERE task = ? ORDER BY idx", (seq,)
             ).fetchall()
-            ahead, seconds = self._ahead(db, seq, priority, now), _seconds_each(db)
+            ahead, seconds = queue.until(db, seq, priority, now), queue.seconds_each(db)
         images = tuple(ImageState(state, result, reason) for state, result, reason, _ in rows)
         finished = max((row[3] or 0.0) for row in rows)
         status = derive_status([image.state for image in images], created, finished, now)
@@ -186,7 +180,7 @@ class JobTable:
     def wait_of_queue_s(self, workers: int) -> int:
         """Return in how many seconds a picture or more will be drawn, so that there is room again."""
         with self._snapshot() as db:
-            return max(1, math.ceil(_seconds_each(db) / workers))
+            return max(1, math.ceil(queue.seconds_each(db) / workers))
 
     def sweep(self) -> None:
         """Forget tasks that were closed or timed out a day ago or longer."""
@@ -212,16 +206,6 @@ class JobTable:
             finally:
                 self._reader.execute("COMMIT")
 
-    @staticmethod
-    def _ahead(db: sqlite3.Connection, seq: int, priority: int, now: float) -> int:
-        """Return how many pictures are to be drawn until this task is done."""
-        (ahead,) = db.execute(
-            "SELECT count(*) FROM images JOIN tasks ON seq = task WHERE state IN ('queued', 'running') "
-            "AND created > ? AND (priority > ? OR (priority = ? AND seq <= ?))",
-            (now - TASK_TIMEOUT_S, priority, priority, seq),
-        ).fetchone()
-        return int(ahead)
-
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
@@ -238,13 +222,3 @@ class JobTable:
 def _connect(path: Path) -> sqlite3.Connection:
     create_private_file(path)
     return sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-
-
-def _seconds_each(db: sqlite3.Connection) -> float:
-    """Return how many seconds a picture takes, as measured lately."""
-    (measured,) = db.execute(
-        "SELECT avg(seconds) FROM (SELECT seconds FROM images WHERE seconds IS NOT NULL "
-        "ORDER BY finished DESC LIMIT ?)",
-        (_MEASURED,),
-    ).fetchone()
-    return FIRST_GUESS_S if measured is None else float(measured)
