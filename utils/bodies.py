@@ -123,6 +123,6 @@ def _chunks(response: requests.Response) -> Iterator[bytes]:
         for chunk in response.raw.stream(_CHUNK_BYTES, decode_content=False):
             arrived += len(chunk)
             yield chunk
-    except (requests.RequestException, TransportError, OSError) as error:
+    except (requests.RequestException, TransportError, OSError, ValueError) as error:  # the last: a length below 0
         msg = f"{shown_name(response.url)} stopped in the middle: {type(error).__name__} after {arrived} bytes."
         raise UnreachableError(msg) from None

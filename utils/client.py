@@ -22,7 +22,7 @@ from .bodies import read_reply
 from .config import Profile
 from .connections import CONNECT_TIMEOUT_S, PlainSession
 from .errors import CartoonizeError, ContractError, InputError, OutcomeUnknownError, ServiceError, UnreachableError
-from .http_errors import NOT_CHARGED, cause_of, error_of, nothing_was_sent, service_of
+from .http_errors import NOT_ACCEPTED, NOT_CHARGED, cause_of, error_of, nothing_was_sent, service_of
 from .redaction import KEY_SIGN, SHORTEST_KEY, learn, spellings
 from .threads import within
 
@@ -153,7 +153,9 @@ class Client:
             try:
                 reply = self._without_keys(read_reply(response, MAX_REPLY_BYTES))
             except CartoonizeError as error:
-                raise UnreachableError(str(error), http_status=response.status_code) from error
+                if response.status_code not in NOT_ACCEPTED:  # else the status says enough
+                    raise UnreachableError(str(error), http_status=response.status_code) from error
+                reply = b""
             if not 200 <= response.status_code < 300:
                 raise error_of(response, reply, method, self._profile.name)
             return reply

@@ -90,8 +90,9 @@ class _Collector:
         submission, recalled = self._memory.submission(ref.task_id), self._memory.answer(ref.task_id)
         expected = len(ref.places) or (submission.images if submission else None)
         task = recalled or self._watched(ref.task_id, timeout_s)
-        if recalled is None and (task.status is not TaskStatus.COMPLETE or len(task.images) >= (expected or 1)):
-            self._memory.note(task)  # a complete task whose list is short may have the rest the next time
+        is_whole = bool(task.images) and len(task.images) == (expected or len(task.images))
+        if recalled is None and (is_whole or task.status is not TaskStatus.COMPLETE):
+            self._memory.note(task)  # a complete task whose list is short, or long, may have the right one next time
         if not task.images and expected is None:
             raise TaskFailedError(nothing_came(task))
         is_aligned = expected is None or len(task.images) == expected

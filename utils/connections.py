@@ -145,18 +145,30 @@ class _Adapter(HTTPAdapter):
 class _Response(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
         super().__init__(sock, *args, **options)
-        self.fp = _Lines(self.fp.detach())
+        self.fp = self._lines = _Lines(self.fp.detach())
+
+    def begin(self) -> None:
+        self._lines.is_head = True
+        super().begin()
+        self._lines.is_head = False
 
 
 class _Lines(io.BufferedReader):
-    """Ends lines that never end: http.client limits those of headers, not those between chunks."""
+    """Ends lines that never end, and notices headers that break off.
+
+    http.client limits the lines of headers, not those between chunks, and takes a lost connection for their end.
+    """
+
+    is_head = False
+    _is_first = True  # http.client has an error of its own for no answer at all
 
     def readline(self, size: int | None = -1, /) -> bytes:
-        if size is not None and size >= 0:
-            return super().readline(size)
-        line = super().readline(LONGEST_LINE + 1)
+        line = super().readline(size if size is not None and size >= 0 else LONGEST_LINE + 1)
+        is_first, self._is_first = self._is_first, False
         if len(line) > LONGEST_LINE:
             raise http.client.LineTooLong("line")  # noqa: EM101  # its argument is what the line is, not a text
+        if self.is_head and not is_first and not line.endswith(b"\n"):
+            raise http.client.IncompleteRead(line)
         return line
 
 

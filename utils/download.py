@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies
 
 import requests
 
-from .addresses import Policy, check_url, shown_name
+from .addresses import Policy, check_url, is_own, shown_name
 from .bodies import declared_length, read_body, read_head
 from .connections import CONNECT_TIMEOUT_S, Guard, PlainSession
 from .errors import InputError, UnreachableError
@@ -89,6 +89,8 @@ def _followed(
     url: str, policy: Policy, total_s: float, headers: dict[str, str], read: Callable[[requests.Response], R]
 ) -> R:
     """Return what `read` makes of the answer at the end of the redirects, all of it within so many seconds."""
+    if not is_own(url, policy):  # the exception of the pack's own address is for who begins there
+        policy = replace(policy, own_address="")
     guard = Guard(policy)
 
     def follow(url: str) -> R:

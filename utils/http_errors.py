@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import json
+import re
 import ssl
 import time
 
@@ -54,11 +55,11 @@ def retry_after_s(header: str | None, now_s: float) -> float | None:
     """Return the seconds of a Retry-After header, given as a number or as a date; None if there is none."""
     if not header:
         return None
-    if header.strip().isdigit():
+    if re.fullmatch(r"\s*[0-9]+\s*", header):
         return float(header.strip()[:9])
     try:
         return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - now_s)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

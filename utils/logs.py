@@ -10,7 +10,9 @@ from .redaction import redact
 from .threads import THREAD_NAME
 
 # They log addresses with their queries, and lines of requests that they cannot read.
-_SPEAK_FOR_US = ("urllib3.connectionpool", "urllib3.util.retry", "aiohttp.server", "asyncio")
+_SPEAK_FOR_US = (
+    "urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry", "aiohttp.server", "asyncio",
+)  # fmt: skip
 _formatter = logging.Formatter()
 
 

@@ -15,7 +15,9 @@ SHORTEST_KEY = 12  # characters; a shorter one may be part of any word
 KEY_SIGN = "[key]"  # what stands in a key's place
 _MOST_KNOWN = 100  # each start of the embedded service makes two
 
-_URL = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)(?P<rest>[^\s\"<>?#]*)(?P<query>[?#][^\s\"<>]*)?", re.IGNORECASE)
+_URL = re.compile(
+    r"(?P<scheme>\b[a-z][a-z0-9+.-]{0,20}://)(?P<rest>[^\s\"<>?#]*)(?P<query>[?#][^\s\"<>]*)?", re.IGNORECASE
+)
 _AUTHORIZATION = re.compile(r"\b(Basic|Bearer)\s+[A-Za-z0-9+/=._~-]{8,}", re.IGNORECASE)
 _ASSIGNED = re.compile(
     r"""(\b(?:[a-z]{2,12}[_-]?)?(?:key|secret|token|password|authorization)["']?\s*[:=]\s*["']?)"""

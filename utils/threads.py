@@ -45,7 +45,7 @@ def within(total_s: float, work: Callable[[], R], name: str, late: Callable[[Fut
     if not wait([future], timeout=total_s).done:
         if late is not None:
             future.add_done_callback(late)
-        msg = f"no end after {total_s:g} s"
+        msg = f"no end after {round(total_s, 2):g} s"
         raise TimeoutError(msg)
     return future.result()
 
