@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable, Iterator
 
@@ -12,6 +13,7 @@ from .addresses import shown_name
 from .errors import InputError, UnreachableError
 
 _CHUNK_BYTES = 65536
+_MOST_DIGITS = 18
 _HEAD_BYTES = 16  # of a file: enough to know its kind
 _PACKED = ("gzip", "x-gzip", "deflate")
 
@@ -65,7 +67,9 @@ def read_head(response: requests.Response, first_bytes: int) -> bytes:
 def declared_length(response: requests.Response) -> int | None:
     """Return the length that a response declares, None if it is no number."""
     declared = response.headers.get("Content-Length", "")
-    return int(declared) if declared.isascii() and declared.isdigit() else None
+    if not re.fullmatch("[0-9]+", declared):
+        return None
+    return int(declared[:_MOST_DIGITS])  # cut, it is still more than anybody accepts; and int() takes only so many
 
 
 def cut_short(response: requests.Response, arrived: int, declared: int) -> UnreachableError:

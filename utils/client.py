@@ -28,7 +28,7 @@ from .threads import within
 
 TOTAL_S = 60.0  # for one call, from the first byte sent to the last received
 LATE_S = 240.0  # for which a thread still listens for the answer to a submission that nobody waits for any more
-MAX_REPLY_BYTES = 4_000_000
+MAX_REPLY_BYTES = 1_000_000  # 20 results with the longest links take a fifth of it
 QUICK_WAIT_S = 0.3
 QUICK_RETRIES = 2  # for a blip; longer trouble is the business of tasks.watch, which hears Cancel
 

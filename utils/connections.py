@@ -154,7 +154,7 @@ class _Response(http.client.HTTPResponse):
 
 
 class _Lines(io.BufferedReader):
-    """Ends lines that never end, and notices headers that break off.
+    """Ends lines that never end, and notices headers that break off and chunks that cannot be.
 
     http.client limits the lines of headers, not those between chunks, and takes a lost connection for their end.
     """
@@ -168,6 +168,8 @@ class _Lines(io.BufferedReader):
         if len(line) > LONGEST_LINE:
             raise http.client.LineTooLong("line")  # noqa: EM101  # its argument is what the line is, not a text
         if self.is_head and not is_first and not line.endswith(b"\n"):
+            raise http.client.IncompleteRead(line)
+        if not self.is_head and line.startswith(b"-"):  # a chunk of negative length, read as "all that is to come"
             raise http.client.IncompleteRead(line)
         return line
 

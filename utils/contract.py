@@ -20,6 +20,7 @@ from .redaction import redact
 
 TASK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:~-]{0,199}")
 LONGEST_LINK = 8192
+MOST_RESULTS = 1000  # in one answer; a task has 20 images
 _TOKEN = re.compile(r"(?=.*[0-9])[A-Za-z0-9+/_=-]{16,}")
 
 
@@ -166,6 +167,8 @@ def parse_task(reply: bytes, task_id: str) -> Task:
         items = []
     if not isinstance(items, list):
         _break("data.list", items, "a list")
+    if len(items) > MOST_RESULTS:
+        _break("the length of data.list", len(items), f"at most {MOST_RESULTS}")
     return Task(
         task_id=task_id,
         status=TaskStatus.of(code),

@@ -23,7 +23,7 @@ READ_TIMEOUT_S = 30.0
 MAX_REDIRECTS = 5
 _PROXY_HINT = " The environment names a proxy, which downloads use only with CARTOONIZE_PROXY=environment."
 _NO_RANGES = (400, 416, 501)  # what servers answer to a range that they do not take
-_CONTENT_RANGE = re.compile(r"bytes [0-9]+-[0-9]+/([0-9]+)")
+_CONTENT_RANGE = re.compile(r"bytes [0-9]+-[0-9]+/([0-9]{1,18})")
 R = TypeVar("R")
 
 

@@ -8,21 +8,35 @@ from __future__ import annotations
 
 import io
 import math
+import struct
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import BmpImagePlugin, Image, ImageFile, ImageOps, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from .errors import InputError
-from .formats import DAMAGED, kind_of, stated_size, whole
+from .formats import kind_of, stated_size
+from .picture_parts import parts_of
 
 READABLE_FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 MAX_PIXELS = 100_000_000
 JPEG_QUALITY = 95
 _STRIP = 65536  # values
+MAX_SIDE = 65_535  # pixels, as in a JPEG: a row of one pixel takes as much memory as one of thirty
+# What Pillow raises for files that are no pictures, and where another pack has set its limit of pixels low.
+_DAMAGED = (OSError, SyntaxError, ValueError, struct.error, EOFError, Image.DecompressionBombError)
+_TURNS = {  # by the orientation of TIFF 6.0
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 # Not Image.open, which asks what other packs have set and registered.
 _READERS: Mapping[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     "PNG": PngImagePlugin.PngImageFile,
@@ -127,17 +141,20 @@ def decode(data: bytes, formats: tuple[str, ...], max_pixels: int, name: str = "
     Raises InputError for other formats, damaged files and more than `max_pixels`, before anything is decoded.
     """
     header = inspect(data, formats, name)
-    if header.width * header.height > max_pixels:
-        msg = f"{name} is {header.width}x{header.height} pixels; at most {max_pixels} pixels are decoded."
+    if header.width * header.height > max_pixels or max(header.width, header.height) > MAX_SIDE:
+        most = f"at most {max_pixels} pixels, and {MAX_SIDE} a side, are decoded"
+        msg = f"{name} is {header.width}x{header.height} pixels; {most}."
         raise InputError(msg)
+    parts = parts_of(data, header.format, name)
     try:
-        with _READERS[header.format](io.BytesIO(whole(data, header.format, name))) as image:
+        with _READERS[header.format](io.BytesIO(parts.pixels)) as image:
             if (image.width, image.height) != (header.width, header.height):
                 msg = f"it states {header.width}x{header.height} and {image.width}x{image.height} pixels"
                 raise ValueError(msg)
             image.load()
-            return _to_picture(_upright(image))
-    except DAMAGED as error:
+            turn = _TURNS.get(parts.orientation)
+            return _to_picture(image if turn is None else image.transpose(turn))
+    except _DAMAGED as error:
         msg = f"{name} is damaged or cut short: {error}."
         raise InputError(msg) from error
 
@@ -165,13 +182,6 @@ def over_white(picture: Picture) -> NDArray[np.uint8]:
     opacity = picture.alpha[..., None].astype(np.uint16)  # HW -> HW1
     blended = (picture.rgb * opacity + 255 * (255 - opacity) + 127) // 255
     return blended.astype(np.uint8)
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    except DAMAGED:  # broken metadata of a picture that has been decoded whole
-        return image
 
 
 def _to_picture(image: Image.Image) -> Picture:
