@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pack
 import pytest
@@ -51,6 +53,28 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInHost]:
     host.install(monkeypatch)
     yield host
     stop_embedded(Path(os.environ["CARTOONIZE_HOME"]))
+
+
+_flattened: dict[bytes, Any] = {}
+
+
+@pytest.fixture
+def flattened_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture drawn before, in another style or with another stage broken, is not flattened again.
+
+    Flattening is a third of the work of a drawing; what it gives depends on nothing but its planes.
+    """
+    from cartoonize_pack.utils.service.engine import sketch
+
+    original = sketch.l0_smooth
+
+    def remembered(planes: Any, weight: Any) -> Any:
+        key = hashlib.sha256(repr((planes.shape, weight.shape)).encode() + planes.tobytes() + weight.tobytes()).digest()
+        if key not in _flattened:
+            _flattened[key] = original(planes, weight)
+        return _flattened[key].copy()
+
+    monkeypatch.setattr(sketch, "l0_smooth", remembered)
 
 
 @pytest.fixture

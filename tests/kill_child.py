@@ -15,9 +15,11 @@ import gc
 import http.client
 import json
 import os
+import select
 import signal
 import sqlite3
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -35,10 +37,11 @@ from cartoonize_pack.utils.backend import connect, open_host  # noqa: E402
 from cartoonize_pack.utils.collection import collect  # noqa: E402
 from cartoonize_pack.utils.errors import CartoonizeError  # noqa: E402
 from cartoonize_pack.utils.hosting.upload import Encoding, upload  # noqa: E402
-from cartoonize_pack.utils.images import Picture, decode, encode_png  # noqa: E402
+from cartoonize_pack.utils.images import Picture  # noqa: E402
 from cartoonize_pack.utils.monitor import Monitor  # noqa: E402
 from cartoonize_pack.utils.outcomes import OnFailure, settle  # noqa: E402
 from cartoonize_pack.utils.submission import Request, submit  # noqa: E402
+from scripted_service import ScriptedService  # noqa: E402
 
 IMAGES = 2
 SIDE = 257
@@ -120,12 +123,12 @@ def _half_sent(nth: int) -> None:
     _wrap(http.client.HTTPConnection, "send", nth, lambda connection, data: b'"images"' in data, send_half)
 
 
-def _half_read(module: Any, method: str, nth: int) -> None:
-    def read_half(original: Callable[..., Any], response: Any, max_bytes: int) -> None:
+def _half_read(module: Any, reader: str, method: str, nth: int) -> None:
+    def read_half(original: Callable[..., Any], response: Any, *limits: Any) -> None:
         response.raw.read(12)
         die()
 
-    _wrap(module, "read_body", nth, lambda response, max_bytes: response.request.method == method, read_half)
+    _wrap(module, reader, nth, lambda response, *limits: response.request.method == method, read_half)
 
 
 def _at_commit(nth: int, when: str) -> None:
@@ -156,12 +159,12 @@ PLACES: dict[str, Callable[[int], None]] = {
     "before journal": lambda nth: before(journal.Journal, "begin", nth),
     "after journal": lambda nth: after(journal.Journal, "begin", nth),
     "half sent": _half_sent,
-    "half read": lambda nth: _half_read(client, "POST", nth),
+    "half read": lambda nth: _half_read(client, "read_reply", "POST", nth),
     "before commit": lambda nth: _at_commit(nth, "before"),
     "after commit": lambda nth: _at_commit(nth, "after"),
-    "in the middle of a question": lambda nth: _half_read(client, "GET", nth),
+    "in the middle of a question": lambda nth: _half_read(client, "read_reply", "GET", nth),
     "before the answer is remembered": lambda nth: before(journal.Journal, "remember", nth),
-    "in the middle of a download": lambda nth: _half_read(download, "GET", nth),
+    "in the middle of a download": lambda nth: _half_read(download, "read_body", "GET", nth),
     "in the middle of writing a result": _half_written,
     "before a result appears": lambda nth: before(
         os, "replace", nth, only=lambda source, target, **kwargs: "results" in str(target)
@@ -216,25 +219,39 @@ def _forked(work: int, kill: dict[str, Any], gate: int | None) -> tuple[int, int
 
 def _ended(child: int, reading: int, kill: dict[str, Any]) -> dict[str, Any]:
     """What became of a child; one that does not end is an error of the test."""
-    end = time.monotonic() + TIMEOUT_S
     if "after_s" in kill:
         time.sleep(kill["after_s"])
         os.kill(child, signal.SIGKILL)
-    while (found := os.waitpid(child, os.WNOHANG))[0] == 0:
-        if time.monotonic() > end:
-            os.kill(child, signal.SIGKILL)
-            return {"error": "Stuck", "text": f"no end after {TIMEOUT_S:g} s"}
-        time.sleep(0.002)
+    said_or_ended, _, _ = select.select([reading], [], [], TIMEOUT_S)
+    if not said_or_ended:
+        os.kill(child, signal.SIGKILL)
     with os.fdopen(reading, "rb") as pipe:
-        said = pipe.read()
-    if os.WIFSIGNALED(found[1]) and not said:
+        said = pipe.read()  # to the end of the child, which alone can write there
+    _, status = os.waitpid(child, 0)
+    if not said_or_ended:
+        return {"error": "Stuck", "text": f"no end after {TIMEOUT_S:g} s"}
+    if os.WIFSIGNALED(status) and not said:
         return {"killed": True}
     return json.loads(said) if said else {"error": "Silent", "text": "the child ended without a word"}
 
 
+def _warm_up() -> None:
+    """Run once elsewhere: what is loaded at first use, children then have. A fork must find no other thread."""
+    kept = dict(os.environ)
+    service = ScriptedService()
+    with tempfile.TemporaryDirectory() as home, service.running():
+        os.environ.update(service.environment, CARTOONIZE_HOME=home)
+        run(0)
+    os.environ.update(kept)
+    end = time.monotonic() + TIMEOUT_S
+    while threading.active_count() > 1:
+        assert time.monotonic() < end, threading.enumerate()
+        time.sleep(0.01)
+
+
 def main() -> None:
     """Answer line by line."""
-    decode(encode_png(picture(0, 0)), ("PNG",), SIDE**2)  # what Pillow loads at first use, children then have
+    _warm_up()
     gc.freeze()
     for line in sys.stdin:
         order = json.loads(line)

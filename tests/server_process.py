@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import time
@@ -24,10 +25,11 @@ def held_port(stack: ExitStack) -> int:
     return int(holder.getsockname()[1])
 
 
-def start(command: Sequence[str], log: Path, stack: ExitStack) -> subprocess.Popen[bytes]:
+def start(command: Sequence[str], log: Path, stack: ExitStack, **environment: str) -> subprocess.Popen[bytes]:
     """Start a program that writes to a log, and stops when the stack ends."""
+    values = {**os.environ, **environment}
     with log.open("wb") as stream:
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
+        child = subprocess.Popen(command, env=values, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
     stack.callback(_stop, child)
     return child
 
@@ -43,6 +45,10 @@ def wait_for(child: subprocess.Popen[bytes], port: int, log: Path) -> None:
 
 
 def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()  # costs less than a request
+    except OSError:
+        return False
     try:
         requests.get(f"http://127.0.0.1:{port}/", timeout=5)
     except requests.RequestException:

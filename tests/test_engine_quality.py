@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import quality_measures as quality
-from cartoonize_pack.utils.service.engine import Drawing, Style, draw, lines, manga, sketch
+from cartoonize_pack.utils.service.engine import Drawing, Style, draw, drawing, lines, manga, sketch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -24,6 +24,8 @@ CELL_PX = 6.5  # of the screentone on a picture this small
 FLAT_TOLERANCE = 0.03
 COHERENCE_TOLERANCE = 0.025
 COUNT_TOLERANCE = 0.2  # relative, for colours and strokes
+
+pytestmark = pytest.mark.usefixtures("flattened_once")
 
 
 @dataclass(frozen=True)
@@ -54,15 +56,10 @@ def source() -> NDArray[np.uint8]:
         return np.array(image.convert("RGB"))
 
 
-@cache
-def intact(style: Style) -> Drawing:
-    return draw(source(), style)
-
-
-def departures(drawing: Drawing, style: Style) -> set[str]:
+def departures(drawn: Drawing, style: Style) -> set[str]:
     """Names of the guards that the drawing trips."""
     golden = GOLDEN[style]
-    rgb, ink = drawing.rgb, drawing.ink
+    rgb, ink = drawn.rgb, drawn.ink
     colours, strokes = quality.colours_for_90_percent(rgb), quality.strokes_per_megapixel(ink)
     passed = {
         "flat": abs(quality.flat_share(rgb) - golden.flat_share) <= FLAT_TOLERANCE,
@@ -80,7 +77,7 @@ def departures(drawing: Drawing, style: Style) -> set[str]:
 
 @pytest.mark.parametrize("style", Style)
 def test_portrait_measures_as_ever(style: Style) -> None:
-    assert departures(intact(style), style) == set()
+    assert departures(draw(source(), style), style) == set()
 
 
 def keep(plane: NDArray[np.float32], *_: Any) -> NDArray[np.float32]:
@@ -91,6 +88,16 @@ def keep(plane: NDArray[np.float32], *_: Any) -> NDArray[np.float32]:
 def blank(plane: NDArray[np.float32], *_: Any) -> NDArray[np.float32]:
     """Stands in for a stage: draws nothing."""
     return np.zeros_like(plane)
+
+
+@cache
+def manga_sketches() -> list[sketch.Sketch]:
+    """What the portrait's manga is painted from: the sketch of the whole, then that of its face."""
+    made: list[sketch.Sketch] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drawing, "make_sketch", lambda *given: made.append(sketch.make_sketch(*given)) or made[-1])
+        draw(source(), Style.MANGA)
+    return made
 
 
 def grey_film(coverage: NDArray[np.float32], *_: Any) -> NDArray[np.float32]:
@@ -120,4 +127,7 @@ def test_guards_notice_a_broken_stage(
     tripped: set[str],
 ) -> None:
     monkeypatch.setattr(module, stage, replacement)
+    if module is manga:  # the broken stage paints: the sketches before it are the intact ones
+        intact = iter(manga_sketches())
+        monkeypatch.setattr(drawing, "make_sketch", lambda *_: next(intact))
     assert tripped <= departures(draw(source(), style), style)
