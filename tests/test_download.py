@@ -8,10 +8,9 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-
-import pytest
 from urllib.parse import urlsplit
 
+import pytest
 from cartoonize_pack.utils.addresses import Policy, addresses_of, check_url, is_public
 from cartoonize_pack.utils.download import fetch
 from cartoonize_pack.utils.errors import InputError, UnreachableError

@@ -259,5 +259,5 @@ def _quoted(text: str) -> str:
 
 
 def _shown(value: object, longest: int = 80) -> str:
-    text = redact(repr(value))
+    text = redact(repr(value)[:2000])
     return text if len(text) <= longest else text[:longest] + "…"

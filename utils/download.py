@@ -138,6 +138,9 @@ def _get(session: requests.Session, url: str, headers: dict[str, str], hint: str
             timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
             headers={"Accept-Encoding": "identity", **headers},
         )
+    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
+        msg = f"{shown_name(url)} is not fetched: its host cannot be one."
+        raise InputError(msg) from None
     except requests.RequestException as error:
         # Not chained: the library's message holds the whole URL, and its query may be a signature.
         msg = f"{shown_name(url)} cannot be reached: {type(error).__name__}.{hint}"

@@ -12,6 +12,7 @@ _KINDS: Sequence[tuple[bytes, int, str]] = (
     (b"II*\x00", 0, "TIFF"), (b"MM\x00*", 0, "TIFF"), (b"%PDF", 0, "PDF"),
 )  # fmt: skip
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # markers of JPEG that state the size (T.81, table B.1)
+_MAX_SEGMENTS = 5000  # a profile of 16 MB has 256
 SCAN = 0xDA  # the marker of JPEG before compressed data
 
 
@@ -41,10 +42,10 @@ def stated_size(head: bytes, kind: str) -> tuple[int, int] | None:
 def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Yield marker, begin and end of each segment before the compressed data, which comes last, without an end.
 
-    Raises struct.error where the file ends before that.
+    Raises struct.error where the file ends before that, or has more of them than anybody writes.
     """
     at = 2
-    while True:
+    for _ in range(_MAX_SEGMENTS):
         prefix, marker = struct.unpack(">BB", data[at : at + 2])
         if prefix != 0xFF:
             return
@@ -59,6 +60,8 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
             end += struct.unpack(">H", data[at + 2 : at + 4])[0]
         yield marker, at, end
         at = end
+    msg = f"more than {_MAX_SEGMENTS} segments"
+    raise struct.error(msg)
 
 
 def bmp_size(head: bytes) -> tuple[int, int, int]:

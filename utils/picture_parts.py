@@ -98,10 +98,11 @@ def _jpeg_parts(data: bytes) -> Parts:
         if marker not in _JPEG_NOTES:
             kept.append(view[begin:end])
     # Between the compressed data each FF is followed by 00 or a restart, so that other markers are what they seem.
-    if data.find(b"\xff\xd9", scan_at) < 0:
+    end_at = data.find(b"\xff\xd9", scan_at)
+    if end_at < 0:
         msg = "its end is missing"
         raise ValueError(msg)
-    if (scans := data.count(b"\xff\xda", scan_at)) > MAX_SCANS:
+    if (scans := data.count(b"\xff\xda", scan_at, end_at)) > MAX_SCANS:  # behind the end, phones put films
         msg = f"it has {scans} scans"
         raise ValueError(msg)
     return Parts(_joined(kept, data), orientation)

@@ -16,12 +16,12 @@ KEY_SIGN = "[key]"  # what stands in a key's place
 _MOST_KNOWN = 100  # each start of the embedded service makes two
 
 _URL = re.compile(
-    r"(?P<scheme>\b[a-z][a-z0-9+.-]{0,20}://)(?P<rest>[^\s\"<>?#]*)(?P<query>[?#][^\s\"<>]*)?", re.IGNORECASE
+    r"(?P<scheme>[a-z][a-z0-9+.-]{0,20}://)(?P<rest>[^\s\"<>?#]*)(?P<query>[?#][^\s\"<>]*)?", re.IGNORECASE
 )
 _AUTHORIZATION = re.compile(r"\b(Basic|Bearer)\s+[A-Za-z0-9+/=._~-]{8,}", re.IGNORECASE)
 _ASSIGNED = re.compile(
     r"""(\b(?:[a-z]{2,12}[_-]?)?(?:key|secret|token|password|authorization)["']?\s*[:=]\s*["']?)"""
-    r"""((?=[^\s"'&,;]*[0-9])[^\s"'&,;]{8,})""",
+    r"""((?=[^\s"'&,;]{0,200}[0-9])[^\s"'&,;]{8,})""",
     re.IGNORECASE,
 )
 _VENDORS = re.compile(  # the shapes that services give their keys, so that they are recognized
