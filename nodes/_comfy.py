@@ -68,7 +68,11 @@ def image_arrays(tensors: Sequence[Any]) -> list[np.ndarray[Any, Any]]:
     """Return [H,W,C] float arrays of a list of IMAGE tensors [B,H,W,C]; raises InputError naming the wrong one."""
     arrays = []
     for number, tensor in enumerate(tensors, 1):
-        values = np.asarray(tensor.detach().cpu().float() if hasattr(tensor, "detach") else tensor)
+        try:
+            values = np.asarray(tensor.detach().cpu().float() if hasattr(tensor, "detach") else tensor)
+        except ValueError as error:
+            msg = f"images {number} is no IMAGE: {error}"
+            raise InputError(msg) from error
         if values.ndim != 4:
             msg = f"images {number} has the shape {list(values.shape)}; an IMAGE is [batch, height, width, channels]."
             raise InputError(msg)

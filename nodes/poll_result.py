@@ -126,10 +126,13 @@ class CartoonizePollResult:
             spare = None if originals is None else _comfy.image_arrays(originals)
             tasks = parse_references(lines("\n".join(task_id)))
             collection = collect(backend, tasks, timeout_s=_comfy.only(timeout), monitor=monitor)
+            choice = OnFailure(_comfy.only(on_failure))
+            # else a broken original would cost a finished task
+            needed = spare if choice is OnFailure.ORIGINAL else None
             places = settle(
                 collection,
-                OnFailure(_comfy.only(on_failure)),
-                None if spare is None else [from_float(a, f"original {n}") for n, a in enumerate(spare, 1)],
+                choice,
+                None if needed is None else [from_float(a, f"original {n}") for n, a in enumerate(needed, 1)],
             )
             pictures = [picture for picture in places if picture is not None]
             monitor.report(1, 1, f"{len(pictures)} of {count(len(collection.outcomes), 'picture')}")

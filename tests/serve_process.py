@@ -23,7 +23,8 @@ def serving(home: Path, *arguments: str, **environment: str) -> Iterator[tuple[s
         "CARTOONIZE_APP_SECRET": KEYS[1],
         **environment,
     }
-    log = ["--access-log", str(home / "access.log")]  # standard error is a pipe that nobody reads
+    # Standard error is a pipe that nobody reads, and the pace of tests is not that of people.
+    log = ["--access-log", str(home / "access.log"), "--rate", "1000"]
     command = [sys.executable, str(Path(__file__).parent / "serve_child.py"), "--port", "0", *log, *arguments]
     child = subprocess.Popen(command, env=values, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert child.stdout is not None

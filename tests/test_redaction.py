@@ -1,14 +1,33 @@
-"""The one redactor, and that no error of the pack gets past it."""
+"""The one redactor: what it finds by its looks and by its value, and that no error and no log gets past it."""
 
 from __future__ import annotations
 
+import copy
+import io
+import json
+import logging
+import pickle
 import re
+import threading
 import traceback
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus
 
 import pytest
-from cartoonize_pack.utils import errors
+from cartoonize_pack.utils import errors, logs, redaction
 from cartoonize_pack.utils.errors import CartoonizeError
-from cartoonize_pack.utils.redaction import redact
+from cartoonize_pack.utils.monitor import Monitor
+from cartoonize_pack.utils.redaction import SHORTEST_KEY, key_in, learn, redact
+from cartoonize_pack.utils.secret import HiddenTable, Secret
+from cartoonize_pack.utils.threads import start
+
+KEY = 'pX5/w+Jt8Qz "R2v/LmN6ü+bK4c'  # every way of writing it is another one
+
+
+@pytest.fixture(autouse=True)
+def _no_key_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests, too, have read keys."""
+    monkeypatch.setattr(redaction, "_known", redaction._Known())
 
 
 @pytest.mark.parametrize(
@@ -73,6 +92,212 @@ def test_a_megabyte_of_text_is_redacted_in_no_time() -> None:
     """No text makes the patterns backtrack."""
     text = "https://" + "a:@" * 100_000 + "Basic " * 50_000 + "https://" * 50_000
     assert redact(text)
+
+
+# --- keys that nobody has told it -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("app_key=Ab12Cd34Ef", "app_key=…"),
+        ('{"app_secret": "Ab12Cd34Ef", "n": 1}', '{"app_secret": "…", "n": 1}'),
+        ("X-Api-Key: Ab12Cd34Ef, then", "X-Api-Key: …, then"),
+        ("password = 'Ab12Cd34Ef'", "password = '…'"),
+        ("token:Ab12Cd34Ef&b=2", "token:…&b=2"),
+        ("the key is what it is", "the key is what it is"),
+        ("key: none", "key: none"),
+        ("keyboard=Ab12Cd34Ef", "keyboard=Ab12Cd34Ef"),
+        ("sk-proj-AbCdEfGhIjKlMnOp1234567890 was used", "[key] was used"),
+        ("with ghp_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789.", "with [key]."),
+        ("fal: 6a4eab77-be30-430a-bf0e-3048042a34ef:0123456789abcdef0123456789abcdef", "fal: [key]"),
+        ("task 6a4eab77-be30-430a-bf0e-3048042a34ef", "task 6a4eab77-be30-430a-bf0e-3048042a34ef"),
+        ("results/sk-AbCdEfGhIjKlMnOp1234567890", "results/sk-AbCdEfGhIjKlMnOp1234567890"),  # a file's name
+    ],
+)
+def test_what_looks_like_a_key_is_removed(text: str, shown: str) -> None:
+    """Behind a name that says so, or in the shape that a vendor gives its keys; words and ids are left alone."""
+    assert redact(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("", ""),
+        ("https://h.example/a.png?sig=1", ""),
+        ("Basic skills are enough.", ""),
+        ("Basic aHVudGVyMjpodW50ZXIy", "an Authorization header"),
+        ("api_key=Ab12Cd34Ef", "a key"),
+        ("-----BEGIN PRIVATE KEY-----", "a key"),
+        ("-----BEGIN PUBLIC KEY-----", ""),
+        (f"it is {KEY}", "a key of this machine"),
+        (f"key={KEY} Basic aHVudGVyMjpodW50ZXIy", "a key of this machine"),
+    ],
+)
+def test_what_a_text_holds_is_said_in_words(text: str, what: str) -> None:
+    """What is known is named first."""
+    learn(KEY)
+    assert key_in(text) == what
+
+
+# --- keys of this process ---------------------------------------------------------------------------------------------
+
+SPELLINGS: list[Callable[[str], str]] = [
+    str,
+    lambda key: json.dumps(key)[1:-1],
+    lambda key: json.dumps(key)[1:-1].replace("/", "\\/"),
+    lambda key: quote(key),
+    lambda key: quote(key, safe=""),
+    lambda key: quote_plus(key),
+]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_known_key_is_removed_however_it_is_written(spelling: Callable[[str], str]) -> None:
+    """As it is, in JSON, also PHP's, and in an address: in its path, too, where it does not look like a key."""
+    assert spelling(KEY) in redact(f"<{spelling(KEY)}>")
+    learn(KEY)
+    assert redact(f"<{spelling(KEY)}>{spelling(KEY)}") == "<[key]>[key]"
+    assert redact(f"https://h.example/{spelling(KEY)}/a.png") == "https://h.example/[key]/a.png"
+
+
+def test_a_secret_is_known_as_soon_as_there_is_one() -> None:
+    """Nobody has to tell the redactor."""
+    Secret(KEY)
+    assert redact(KEY) == "[key]"
+    monitor = Monitor()
+    monitor.report(0, 1, f"sending {KEY}")
+    assert monitor.progress.text == "sending [key]"
+    assert str(CartoonizeError(f"no {KEY}")) == "no [key]"
+
+
+def test_of_two_keys_the_longer_one_is_removed_whole() -> None:
+    """One may begin with the other."""
+    for key in ("Ab12Cd34Ef56", "Ab12Cd34Ef56Gh78", "Ab12Cd34Ef56Gh"):
+        learn(key)
+    assert redact("Ab12Cd34Ef56Gh78 Ab12Cd34Ef56Gh Ab12Cd34Ef56") == "[key] [key] [key]"
+
+
+def test_a_short_key_is_not_known() -> None:
+    """It may be part of any word."""
+    learn("a" * (SHORTEST_KEY - 1))
+    assert redact("a" * 100) == "a" * 100
+    learn("a" * SHORTEST_KEY)
+    assert redact("a" * SHORTEST_KEY) == "[key]"
+
+
+def test_only_so_many_keys_are_known() -> None:
+    """Each start of the embedded service makes new ones, and ComfyUI runs for weeks."""
+    for number in range(300):
+        learn(f"key-number-{number:05}")
+    assert len(redaction._known._patterns) == redaction._MOST_KNOWN
+    assert redact("key-number-00299") == "[key]"
+
+
+def test_many_threads_may_learn_and_redact() -> None:
+    """Nodes run beside each other."""
+    texts: list[str] = []
+
+    def work(number: int) -> None:
+        for n in range(20):
+            learn(f"thread-{number}-key-{n:04}")
+            texts.append(redact(f"thread-{number}-key-{n:04}"))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert texts == ["[key]"] * 80
+
+
+# --- keys in memory ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("thing", [Secret(KEY), HiddenTable({KEY: KEY}), HiddenTable.of({"a": [{"b": KEY}]})], ids=repr)
+def test_what_holds_keys_does_not_show_them(thing: object) -> None:
+    """In a traceback with variables, in a log line, in a file; a copy would be one more."""
+    for shown in (
+        repr(thing),
+        str(thing),
+        f"{thing}",
+        f"{thing!r:>40}",
+        f"{thing}",
+        repr([thing]),
+        ascii(thing),
+    ):
+        assert "R2v" not in shown
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        with pytest.raises(TypeError, match="not pickled"):
+            pickle.dumps(thing, protocol)
+    for way in (copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="not pickled"):
+            way(thing)
+
+
+def test_every_table_in_a_hidden_one_is_hidden() -> None:
+    """However deep; it is a table all the same."""
+    table = HiddenTable.of({"profiles": {"studio": {"app_key": KEY, "hosts": [{"key": KEY}]}}})
+    studio = table["profiles"]["studio"]
+    assert repr(studio) == "{2 hidden}"
+    assert repr(studio["hosts"]) == "[{1 hidden}]"
+    assert studio == {"app_key": KEY, "hosts": [{"key": KEY}]}
+
+
+# --- logs -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stream() -> io.StringIO:
+    """What a handler of ComfyUI's writes."""
+    return io.StringIO()
+
+
+def listened(logger: logging.Logger, stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> logging.Logger:
+    """The logger, with such a handler."""
+    monkeypatch.setattr(logger, "handlers", [logging.StreamHandler(stream)])
+    monkeypatch.setattr(logger, "level", logging.DEBUG)
+    return logger
+
+
+def test_whatever_the_pack_logs_is_redacted(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text, its arguments, and the traceback that comes with it."""
+    learn(KEY)
+    logger = listened(logs.logger("cartoonize_pack.test"), stream, monkeypatch)
+    logger.info("with %s and %r", KEY, {"Authorization": "Basic aHVudGVyMjpodW50ZXIy"})
+    try:
+        raise ValueError(f"no {KEY}")
+    except ValueError:
+        logger.exception("at https://h.example/a?sig=hunter2")
+    said = stream.getvalue()
+    assert said.startswith("with [key] and {'Authorization': 'Basic …'}\nat https://h.example/a?…\nTraceback")
+    assert "ValueError: no [key]" in said
+    assert "R2v" not in said
+
+
+def test_what_libraries_log_for_the_pack_is_redacted_and_for_others_is_not(
+    stream: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They write whole addresses at DEBUG; what they say in other packs' threads is not ours to change."""
+    logs.redact_libraries()
+    logger = listened(logging.getLogger("urllib3.connectionpool"), stream, monkeypatch)
+
+    def speak() -> None:
+        logger.debug('%s "%s %s"', "https://h.example", "GET", "https://h.example/a?sig=hunter2")
+
+    start(speak, "test").result()
+    assert stream.getvalue() == 'https://h.example "GET https://h.example/a?…"\n'
+    speak()
+    assert "sig=hunter2" in stream.getvalue()
+
+
+def test_a_logger_is_filtered_once() -> None:
+    """However often its module asks for it."""
+    assert len({id(logs.logger("cartoonize_pack.test")) for _ in range(3)}) == 1
+    assert len(logs.logger("cartoonize_pack.test").filters) == 1
+
+
+# --- errors -----------------------------------------------------------------------------------------------------------
 
 
 def family(kind: type[CartoonizeError] = CartoonizeError) -> list[type[CartoonizeError]]:

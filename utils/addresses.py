@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -44,7 +44,7 @@ class Policy:
     allow_http: bool = False
     allow_hosts: tuple[str, ...] = ()
     own_address: str = ""  # of the embedded service, "http://127.0.0.1:8123": the only loopback exception
-    proxy: str = ""
+    proxy: str = field(default="", repr=False)
 
     def allows_host(self, host: str) -> bool:
         """Whether the operator has allowed a host by its name, whatever addresses it has."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError as TransportError
@@ -16,6 +18,7 @@ _CHUNK_BYTES = 65536
 _MOST_DIGITS = 18
 _HEAD_BYTES = 16  # of a file: enough to know its kind
 _PACKED = ("gzip", "x-gzip", "deflate")
+_CODINGS = (*_PACKED, "compress", "x-compress", "br", "zstd")  # others, such as aws-chunked, do not change the bytes
 
 
 def read_body(response: requests.Response, max_bytes: int, check_head: Callable[[bytes], None] | None = None) -> bytes:
@@ -35,14 +38,19 @@ def read_body(response: requests.Response, max_bytes: int, check_head: Callable[
 
 
 def read_reply(response: requests.Response, max_bytes: int) -> bytes:
-    """Return the body, unpacked if it is packed once, as some services do unasked; raises as `read_body`."""
+    """Return the body, unpacked if it is packed once, as some services do unasked; raises as `read_body`.
+
+    The texts of errors name the host only: addresses that an operator has written down may hold keys.
+    """
+    parts = urlsplit(response.url)
+    response.url = f"{parts.scheme}://{parts.netloc}"
     encoding = _encoding(response)
     if encoding not in _PACKED:
         return read_body(response, max_bytes)
     unpack = zlib.decompressobj(wbits=47)  # gzip or zlib, by its header
     body = _collected(response, _unpacked(response, unpack), max_bytes)
     if not unpack.eof:
-        msg = f"{shown_name(response.url)} stopped in the middle of a compressed answer."
+        msg = f"{shown_name(response.url)} stopped in the middle: the end of a compressed answer is missing."
         raise UnreachableError(msg)
     return body
 
@@ -52,7 +60,8 @@ def read_head(response: requests.Response, first_bytes: int) -> bytes:
 
     Of a compressed page, too: that it is one is all that its reader wants to know.
     """
-    if not response.headers.get("Content-Type", "").startswith("text/"):
+    is_file = response.status_code in (200, 206) and not response.headers.get("Content-Type", "").startswith("text/")
+    if is_file:
         _refuse_compressed(response)
     body, length = bytearray(), declared_length(response)
     for chunk in _chunks(response):
@@ -78,8 +87,9 @@ def cut_short(response: requests.Response, arrived: int, declared: int) -> Unrea
 
 
 def _encoding(response: requests.Response) -> str:
-    encoding = response.headers.get("Content-Encoding", "").strip().lower()
-    return "" if encoding == "identity" else encoding[:40]
+    """Return how the body is packed, layer by layer; empty if it is not."""
+    layers = response.headers.get("Content-Encoding", "").lower().split(",")
+    return ", ".join(layer.strip() for layer in layers if layer.strip() in _CODINGS)
 
 
 def _refuse_compressed(response: requests.Response) -> None:
@@ -110,23 +120,26 @@ def _collected(
 
 
 def _unpacked(response: requests.Response, unpack: zlib._Decompress) -> Iterator[bytes]:
-    for chunk in _chunks(response):
-        rest = chunk
-        while rest:
-            try:
+    with _transport_errors(response):
+        for chunk in _chunks(response):
+            rest = chunk
+            while rest:
                 yield unpack.decompress(rest, _CHUNK_BYTES)
-            except zlib.error as error:
-                msg = f"{shown_name(response.url)} stopped in the middle of a compressed answer: {error}."
-                raise UnreachableError(msg) from None
-            rest = b"" if unpack.eof else unpack.unconsumed_tail
+                rest = b"" if unpack.eof else unpack.unconsumed_tail
 
 
 def _chunks(response: requests.Response) -> Iterator[bytes]:
-    arrived = 0
+    with _transport_errors(response):
+        yield from response.raw.stream(_CHUNK_BYTES, decode_content=False)
+
+
+@contextmanager
+def _transport_errors(response: requests.Response) -> Iterator[None]:
+    """Turn what goes wrong on the way into an error of ours, raised where no variable holds what has arrived."""
     try:
-        for chunk in response.raw.stream(_CHUNK_BYTES, decode_content=False):
-            arrived += len(chunk)
-            yield chunk
-    except (requests.RequestException, TransportError, OSError, ValueError) as error:  # the last: a length below 0
-        msg = f"{shown_name(response.url)} stopped in the middle: {type(error).__name__} after {arrived} bytes."
+        yield
+    except (requests.RequestException, TransportError, OSError, ValueError, zlib.error) as error:
+        # ValueError: a length below 0
+        cause = "a compressed answer is damaged" if isinstance(error, zlib.error) else type(error).__name__
+        msg = f"{shown_name(response.url)} stopped in the middle: {cause}."
         raise UnreachableError(msg) from None

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from . import config
 from .addresses import Policy
 from .errors import ConfigurationError
+from .hosting.settings import url_problem
 from .secret import Secret
 
 MAX_WORKERS = 64
@@ -30,7 +31,9 @@ def serve(arguments: Sequence[str]) -> int:
         raise ConfigurationError(msg)
     settings = config.load()
     local = settings.profiles["local"]
-    public = {options.public_url, *(profile.public_url for profile in settings.profiles.values())}
+    if options.public_url and (problem := url_problem(options.public_url, True, "--public-url")):
+        raise ConfigurationError(problem)
+    names = {_name_of(profile.public_url) for profile in settings.profiles.values()}
     server = Server(
         Options(
             home=settings.home,
@@ -43,7 +46,7 @@ def serve(arguments: Sequence[str]) -> int:
             limits=ServiceLimits(
                 max_queued_images=options.max_queue, requests_per_s=options.rate, burst=max(5, round(5 * options.rate))
             ),
-            names=(*options.name, *(urlsplit(url).hostname or "" for url in public)),
+            names=(*options.name, *names),
             public_url=options.public_url,
         )
     )
@@ -67,6 +70,13 @@ def serve(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _name_of(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:  # told when the profile is used
+        return ""
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="portrait-cartoonize serve",
@@ -84,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--max-queue",
-        type=_between(1, 1_000_000),
+        type=_between(20, 1_000_000),
         default=1000,
         help="pictures that may wait to be drawn; more are refused (default: 1000)",
     )

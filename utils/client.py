@@ -6,6 +6,7 @@ import base64
 import json
 import math
 import random
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -23,7 +24,7 @@ from .config import Profile
 from .connections import CONNECT_TIMEOUT_S, PlainSession
 from .errors import CartoonizeError, ContractError, InputError, OutcomeUnknownError, ServiceError, UnreachableError
 from .http_errors import NOT_ACCEPTED, NOT_CHARGED, cause_of, error_of, nothing_was_sent, service_of
-from .redaction import KEY_SIGN, SHORTEST_KEY, learn, spellings
+from .redaction import KEY_SIGN, SHORTEST_KEY, any_spelling, learn, learn_address
 from .threads import within
 
 TOTAL_S = 60.0  # for one call, from the first byte sent to the last received
@@ -40,9 +41,11 @@ class Client:
         self._profile = profile
         self._total_s = total_s
         self._auth = HTTPBasicAuth(
-            profile.app_key.reveal().encode(),  # bytes keep non-latin keys whole
-            profile.app_secret.reveal().encode(),
+            profile.app_key.reveal().encode("utf-8", "surrogateescape"),  # bytes keep non-latin keys whole
+            profile.app_secret.reveal().encode("utf-8", "surrogateescape"),
         )
+        for address in (profile.create_url, profile.result_url):
+            learn_address(address)
         self._echoes = _echoes(profile.app_key.reveal(), profile.app_secret.reveal())
         self._session = self._new_session(_QuickRetry())
 
@@ -162,8 +165,8 @@ class Client:
 
     def _without_keys(self, reply: bytes) -> bytes:
         """Return a reply without the key pair, which some services echo: it would reach errors and the journal."""
-        for form in self._echoes:
-            reply = reply.replace(form, KEY_SIGN.encode())
+        for pattern in self._echoes:
+            reply = pattern.sub(KEY_SIGN.encode(), reply)
         return reply
 
     def _unknown(self, why: str) -> str:
@@ -182,12 +185,15 @@ class Client:
         return session
 
 
-def _echoes(key: str, secret: str) -> list[bytes]:
+def _echoes(key: str, secret: str) -> list[re.Pattern[bytes]]:
     """Return what of a key pair may be in a reply, in all spellings, the longer first: one may begin with another."""
-    pair = base64.b64encode(f"{key}:{secret}".encode()).decode()
+    pair = base64.b64encode(f"{key}:{secret}".encode("utf-8", "surrogateescape")).decode()
     learn(pair)
-    forms = {form for text in (pair, key, secret) if len(text) >= SHORTEST_KEY for form in spellings(text)}
-    return [form.encode() for form in sorted(forms, key=len, reverse=True)]
+    texts = [text for text in (pair, key, secret) if len(text) >= SHORTEST_KEY]
+    return [
+        re.compile(any_spelling(text).encode("utf-8", "surrogateescape"))
+        for text in sorted(texts, key=len, reverse=True)
+    ]
 
 
 class _QuickRetry(Retry):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .config_file import ProfileTable, read
-from .contract import Limits
+from .contract import Limits, shown
 from .errors import ConfigurationError
 from .home import CONFIG_FILE, home_of
 from .hosting.settings import HostSettings, url_problem
@@ -40,7 +40,9 @@ class Profile:
     app_secret: Secret = field(default_factory=lambda: Secret(""))
     host: str = ""
     public_url: str = ""
-    proxy: str = ""  # for what is fetched from outside; the service itself is asked as the environment says
+    proxy: str = field(
+        default="", repr=False
+    )  # for what is fetched from outside; the service itself is asked as the environment says
     allow_http: bool = False
     allow_hosts: tuple[str, ...] = ()
     send_priority: bool = True
@@ -90,8 +92,8 @@ class Config:
         profile = self.profiles.get(wanted, Profile(ENV) if wanted == ENV else None)
         if profile is None:
             msg = (
-                f"There is no profile {wanted!r} on this machine; it has: {', '.join(self.profiles)}. "
-                f"Choose one of these, or describe it as [profiles.{wanted}] in {self.home / CONFIG_FILE}."
+                f"There is no profile {shown(wanted)!r} on this machine; it has: {', '.join(self.profiles)}. "
+                f"Choose one of these, or describe it as [profiles.{shown(wanted)}] in {self.home / CONFIG_FILE}."
             )
             raise ConfigurationError(msg)
         return profile
@@ -155,14 +157,14 @@ def _from_env(env: Mapping[str, str]) -> Profile:
         ENV,
         create_url=env.get("CARTOONIZE_CREATE_URL", ""),
         result_url=env.get("CARTOONIZE_RESULT_URL", ""),
-        app_key=Secret(env.get("CARTOONIZE_APP_KEY", "")),
+        app_key=Secret(env.get("CARTOONIZE_APP_KEY", ""), is_name=True),
         app_secret=Secret(env.get("CARTOONIZE_APP_SECRET", "")),
     )
 
 
 def _from_file(name: str, values: ProfileTable) -> Profile:
     known = dict(values)
-    known["app_key"] = Secret(str(known.get("app_key", "")))
+    known["app_key"] = Secret(str(known.get("app_key", "")), is_name=True)
     known["app_secret"] = Secret(str(known.get("app_secret", "")))
     return Profile(name, **known)  # type: ignore[arg-type]  # the file's reader has checked names and types
 

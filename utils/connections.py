@@ -10,6 +10,7 @@ import sys
 import threading
 from contextlib import suppress
 from functools import partial
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -46,18 +47,23 @@ class Guard:
         """
         problem: OSError = OSError(f"{host} has no address")
         for family, address in addresses_of(host, port, self._policy):
-            connection = socket.socket(family, socket.SOCK_STREAM)
             try:
-                connection.settimeout(timeout_s)
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self._keep(connection)
-                connection.connect(address)
-            except OSError as error:
-                connection.close()
+                return self._connected(family, address, timeout_s)
+            except OSError as error:  # a machine without IPv6 has no such sockets
                 problem = error
-            else:
-                return connection
         raise problem
+
+    def _connected(self, family: int, address: Any, timeout_s: float | None) -> socket.socket:
+        connection = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            connection.settimeout(timeout_s)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._keep(connection)
+            connection.connect(address)
+        except OSError:
+            connection.close()
+            raise
+        return connection
 
     def cut(self) -> None:
         """End every connection at once, also in the middle of a handshake or a header."""
@@ -93,6 +99,7 @@ class PlainSession(requests.Session):
         redact_libraries()
         self.auth = lambda request: request  # somebody, so that .netrc is not asked
         self.headers["User-Agent"] = "portrait-cartoonize"  # many hosts refuse a library's own name
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # none: they ignore ports, and outlive a hop
         self._guard = guard
         for scheme in ("http://", "https://"):
             self.mount(scheme, _Adapter(guard, retry or Retry(0, redirect=False)))

@@ -196,9 +196,9 @@ def _accepted(reply: bytes) -> Mapping[str, object]:
     """Return the outer object of a reply whose code is 0."""
     try:
         answer = json.loads(reply)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError):
         msg = f"The service's answer is not JSON: {_shown(reply.decode('utf-8', 'replace'))}"
-        raise ContractError(msg) from error
+        raise ContractError(msg) from None  # the cause holds the whole answer
     if not isinstance(answer, Mapping):
         _break("the answer", answer, "an object")
     code = _integer(answer.get("code"), "code")
@@ -242,6 +242,11 @@ def _seconds(value: object, field: str) -> float | None:
 def printable(text: str) -> str:
     """Return the text without what could steer a terminal or break a report: control characters, half surrogates."""
     return "".join(c if c.isprintable() else " " for c in text.encode("utf-8", "replace").decode())
+
+
+def shown(name: object) -> str:
+    """Return a name from a workflow for an error text, cut where it gets long."""
+    return printable(str(name))[:60]
 
 
 def _text(value: object) -> str:

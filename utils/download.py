@@ -81,7 +81,8 @@ def peek(url: str, policy: Policy, *, first_bytes: int, total_s: float) -> Peek:
 
 def _check_kind(url: str, head: bytes, kinds: Sequence[str]) -> None:
     if kinds and kind_of(head) not in kinds:
-        msg = f"{shown_name(url)} is not a picture of the accepted kinds ({', '.join(kinds)}); it starts with {head!r}."
+        accepted = f"a picture of the accepted kinds ({', '.join(kinds)})"
+        msg = f"{shown_name(url)} is not {accepted}; it starts with {head[:8]!r}."
         raise InputError(msg)
 
 
@@ -102,7 +103,6 @@ def _followed(
                     if not response.is_redirect:
                         return read(response)
                     url = _redirected(url, response.headers["location"])
-                    session.cookies.clear()
         msg = f"{shown_name(url)}: more than {MAX_REDIRECTS} redirects, the last one is not followed."
         raise InputError(msg)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator, Sequence
 
@@ -13,6 +14,7 @@ _KINDS: Sequence[tuple[bytes, int, str]] = (
 )  # fmt: skip
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # markers of JPEG that state the size (T.81, table B.1)
 _MAX_SEGMENTS = 5000  # a profile of 16 MB has 256
+_NOT_FF = re.compile(b"[^\xff]")  # any number of FF may stand before a marker
 SCAN = 0xDA  # the marker of JPEG before compressed data
 
 
@@ -46,11 +48,13 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """
     at = 2
     for _ in range(_MAX_SEGMENTS):
+        if data[at : at + 1] == b"\xff" and (filling := _NOT_FF.search(data, at)):
+            at = filling.start() - 1
         prefix, marker = struct.unpack(">BB", data[at : at + 2])
         if prefix != 0xFF:
             return
-        if marker == 0xFF:  # filling
-            at += 1
+        if marker == 0x00:  # left over from compressed data; decoders skip it
+            at += 2
             continue
         if marker == SCAN:
             yield marker, at, len(data)
@@ -74,7 +78,9 @@ def bmp_size(head: bytes) -> tuple[int, int, int]:
         width, height, _, depth, packing = struct.unpack("<iiHHI", head[18:34])
     is_packed = packing not in (0, 3, 6)  # BI_RGB, BI_BITFIELDS, BI_ALPHABITFIELDS
     rows = abs(height)  # below 0 when the first row is on top
-    return max(0, width), rows, 0 if is_packed else start + (width * depth + 31) // 32 * 4 * rows
+    bits = width * depth
+    last = (bits + 7) // 8  # some programs leave out what fills the last row up to four bytes
+    return max(0, width), rows, 0 if is_packed else start + (bits + 31) // 32 * 4 * (rows - 1) + last
 
 
 def _jpeg_size(head: bytes) -> tuple[int, int] | None:

@@ -8,11 +8,15 @@ from pathlib import Path
 
 from .errors import ConfigurationError
 from .logs import logger
-from .private_files import complaints, make_private_folder
+from .private_files import close_to_others, make_private_folder
 
 STATE_FOLDER = "portrait_cartoonize"  # of ComfyUI's system-user folders, which it never serves
 CONFIG_FILE = "config.toml"
-_PRIVATE_FILES = (CONFIG_FILE, "journal.sqlite3", "uploads.sqlite3", "links.key")
+_DATABASES = ("journal.sqlite3", "uploads.sqlite3")
+_PRIVATE = (
+    CONFIG_FILE, "links.key", "results", "uploads", "service", "locks",
+    *(f"{name}{suffix}" for name in _DATABASES for suffix in ("", "-wal", "-shm")),
+)  # fmt: skip
 _log = logger(__name__)
 _looked_at: set[Path] = set()
 
@@ -51,7 +55,7 @@ def ensure_home(home: Path) -> Path:
         make_private_folder(home)
         if home not in _looked_at:
             _looked_at.add(home)
-            for complaint in complaints(home, _PRIVATE_FILES):
+            for complaint in close_to_others(home, _PRIVATE):
                 _log.warning("%s", complaint)
         return home
     except OSError as error:

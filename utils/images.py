@@ -92,6 +92,9 @@ def from_float(values: NDArray[np.floating], name: str = "image") -> Picture:
     if values.ndim != 3 or values.shape[2] not in (1, 3, 4) or 0 in values.shape:
         msg = f"{name} has the shape {list(values.shape)}; expected [height, width, 1, 3 or 4]. Nothing was sent."
         raise InputError(msg)
+    if values.dtype.kind != "f":
+        msg = f"{name} holds {values.dtype} values; an IMAGE holds numbers from 0 to 1. Nothing was sent."
+        raise InputError(msg)
     pixels = _to_bytes(values)
     if pixels is None:
         bad = int(values.size - np.isfinite(values).sum())

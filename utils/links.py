@@ -14,7 +14,7 @@ _SIGNATURE = re.compile(r"(x-(amz|goog|oss)-)?signature|sig", re.IGNORECASE)
 _EARLIEST_S = 1e9  # in 2001
 _SIGNING = re.compile(  # what S3, Google, OSS, CloudFront and Azure put beside a signature
     r"x-(amz|goog|oss)-.*|signature|sig|expires|policy|key-pair-id|(aws|oss)accesskeyid|googleaccessid|"
-    r"s[eprtv]|spr|sk(oid|tid|t|e|s|v)",
+    r"security-token|s[eprtv]|spr|sk(oid|tid|t|e|s|v)",
     re.IGNORECASE,
 )
 
@@ -24,7 +24,11 @@ def names_of(link: str) -> tuple[str, ...]:
 
     The rest of a query stays: it may be all that tells one picture of a host from another.
     """
-    query = parse_qsl(urlsplit(link).query, keep_blank_values=True)
+    try:
+        query = parse_qsl(urlsplit(link).query, keep_blank_values=True)
+        link.encode()  # urlencode cannot write half a surrogate
+    except ValueError:  # no usable link; whoever uses it says so
+        return (link,)
     if not any(_SIGNATURE.fullmatch(name) for name, _ in query):
         return (link,)
     rest = [(name, value) for name, value in query if not _SIGNING.fullmatch(name)]
@@ -36,8 +40,8 @@ def expiry_of(link: str) -> float | None:
 
     Sources: the query parameters of S3 (V4 and V2), Google V4, OSS (V4 and V1), CloudFront, Azure's SAS, and our own.
     """
-    query = {name.lower(): value for name, value in parse_qsl(urlsplit(link).query)}
     try:
+        query = {name.lower(): value for name, value in parse_qsl(urlsplit(link).query)}
         ends_s = _expiry(query)
     except (KeyError, ValueError, OverflowError):
         return None

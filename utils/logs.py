@@ -18,7 +18,10 @@ _formatter = logging.Formatter()
 
 class _Redacting(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = redact(record.getMessage()), ()
+        try:
+            record.msg, record.args = redact(record.getMessage()), ()
+        except (TypeError, ValueError):  # arguments that do not fit: logging says so in its own way
+            return True
         if record.exc_info and not record.exc_text:  # formatters use this text where it is there
             record.exc_text = redact(_formatter.formatException(record.exc_info))
         return True

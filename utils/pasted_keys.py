@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from .errors import InputError
 from .links import names_of
-from .redaction import key_in
+from .redaction import KNOWN, key_in
 
 _EXPLANATION = (
     "Workflows and pictures are saved with all their texts, so a key never belongs there: set it in the environment "
@@ -15,15 +15,15 @@ _EXPLANATION = (
 )
 
 
-def problem(name: str, text: str) -> str:
+def problem(name: str, text: object) -> str:
     """Return why a text of a workflow is not taken, in words that do not repeat it; empty if it holds no key."""
-    for line in text.splitlines() or [text]:
+    for line in text.splitlines() if isinstance(text, str) else ():
         if found := _found(line.strip()):
             return f"{name} holds what looks like {found}. {_EXPLANATION}"
     return ""
 
 
-def check(**texts: str) -> None:
+def check(**texts: object) -> None:
     """Raise InputError naming the text that holds a key."""
     for name, text in texts.items():
         if words := problem(name, text):
@@ -41,4 +41,4 @@ def _found(line: str) -> str:
     if userinfo:
         return "a password in an address"
     found = key_in(names_of(line)[-1])
-    return found if found == "a key of this machine" else ""
+    return found if found == KNOWN else ""

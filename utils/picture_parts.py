@@ -6,9 +6,9 @@ What Pillow makes of a file depends on its version, and on what other packs of t
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .errors import InputError
@@ -17,8 +17,13 @@ from .formats import SCAN, bmp_size, jpeg_segments
 MAX_SCANS = 200  # of a JPEG; ordinary ones have about ten, and each is decoded over the whole picture
 MAX_CHUNKS = 100_000  # of a PNG or WebP
 UPRIGHT = 1
+_APP1 = 0xE1
+_NUMBERS = {3: "H", 4: "I"}  # types of TIFF 6.0: SHORT and LONG
 _ORIENTATION = 0x0112  # the tag of TIFF 6.0, as EXIF has it
-_PNG_PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+_PNG_PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")
+_PNG_END = struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND"))
+_XMP = re.compile(rb"tiff:Orientation(?:=[\"']|>)([1-8])")
+_XMP_NOTES = (b"http://ns.adobe.com/xap/1.0/\0", b"XML:com.adobe.xmp\0\0\0")  # as APP1 of JPEG, as iTXt of PNG begin
 _JPEG_NOTES = (*range(0xE1, 0xEE), 0xEF, 0xFE)  # APP1 to APP13, APP15, comments; APP0 and APP14 tell of the colours
 
 
@@ -58,43 +63,40 @@ def parts_of(data: bytes, kind: str, name: str) -> Parts:
 
 
 def _png_parts(data: bytes) -> Parts:
-    view, orientation = memoryview(data), UPRIGHT
+    view, orientation, at, kind = memoryview(data), 0, 8, b""
     kept = [view[:8]]
-    for kind, begin, end in _png_chunks(data):
-        if kind in _PNG_PIXELS:
-            if zlib.crc32(view[begin + 4 : end - 4]) != int.from_bytes(view[end - 4 : end], "big"):
-                msg = f"the checksum of its part {kind.decode()} is wrong"
-                raise ValueError(msg)
-            kept.append(view[begin:end])
-        elif kind == b"eXIf":
-            orientation = _orientation(data[begin + 8 : end - 4])
-    return Parts(_joined(kept, data), orientation)
-
-
-def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    at = 8
     for _ in range(MAX_CHUNKS):
+        if kind == b"IDAT" and at == len(data):  # some programs leave out what only says that this was the end
+            break
         length, kind = struct.unpack(">I4s", data[at : at + 8])
+        if kind == b"IEND":
+            break
         end = at + 12 + length
         if end > len(data):
             msg = "its end is missing"
             raise ValueError(msg)
-        yield kind, at, end
-        if kind == b"IEND":
-            return
+        if kind in _PNG_PIXELS:
+            if zlib.crc32(view[at + 4 : end - 4]) != int.from_bytes(view[end - 4 : end], "big"):
+                msg = f"the checksum of its part {kind.decode()} is wrong"
+                raise ValueError(msg)
+            kept.append(view[at:end])
+        elif kind in (b"eXIf", b"iTXt"):
+            orientation = orientation or _orientation(data[at + 8 : end - 4])
         at = end
-    msg = f"it has more than {MAX_CHUNKS} parts"
-    raise ValueError(msg)
+    else:
+        msg = f"it has more than {MAX_CHUNKS} parts"
+        raise ValueError(msg)
+    return Parts(b"".join((*kept, _PNG_END)), orientation or UPRIGHT)
 
 
 def _jpeg_parts(data: bytes) -> Parts:
-    view, orientation, scan_at = memoryview(data), UPRIGHT, len(data)
+    view, orientation, scan_at = memoryview(data), 0, len(data)
     kept = [view[:2]]
     for marker, begin, end in jpeg_segments(data):
         if marker == SCAN:
             scan_at = begin
-        if data[begin + 4 : begin + 10] == b"Exif\0\0" and orientation == UPRIGHT:
-            orientation = _orientation(data[begin + 10 : end])
+        if marker == _APP1:
+            orientation = orientation or _orientation(data[begin + 4 : end])
         if marker not in _JPEG_NOTES:
             kept.append(view[begin:end])
     # Between the compressed data each FF is followed by 00 or a restart, so that other markers are what they seem.
@@ -105,7 +107,7 @@ def _jpeg_parts(data: bytes) -> Parts:
     if (scans := data.count(b"\xff\xda", scan_at, end_at)) > MAX_SCANS:  # behind the end, phones put films
         msg = f"it has {scans} scans"
         raise ValueError(msg)
-    return Parts(_joined(kept, data), orientation)
+    return Parts(data if sum(map(len, kept)) == len(data) else b"".join(kept), orientation or UPRIGHT)
 
 
 def _webp_orientation(data: bytes) -> int:
@@ -115,26 +117,28 @@ def _webp_orientation(data: bytes) -> int:
             break
         kind, length = struct.unpack("<4sI", data[at : at + 8])
         if kind == b"EXIF":
-            return _orientation(data[at + 8 : at + 8 + length])
+            return _orientation(data[at + 8 : at + 8 + length]) or UPRIGHT
         at += 8 + length + length % 2
     return UPRIGHT
 
 
-def _orientation(exif: bytes) -> int:
-    """Return the orientation that a block of EXIF states; 1, upright, if it states none or cannot be read."""
-    tiff = exif.removeprefix(b"Exif\0\0")
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4], "")
+def _orientation(note: bytes) -> int:
+    """Return the orientation that a block of EXIF or XMP states, 0 if it states none or cannot be read."""
+    if note.startswith(_XMP_NOTES):
+        found = _XMP.search(note)
+        return int(found[1]) if found else 0
+    tiff = note.removeprefix(b"Exif\0\0")
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
+    if order is None:
+        return 0
     try:
-        (at,) = struct.unpack(f"{order}I", tiff[4:8]) if order else (len(tiff),)
+        (at,) = struct.unpack(f"{order}I", tiff[4:8])
         (entries,) = struct.unpack(f"{order}H", tiff[at : at + 2])
         for entry in range(at + 2, min(at + 2 + 12 * entries, len(tiff)), 12):
-            tag, _, _, value = struct.unpack(f"{order}HHIH", tiff[entry : entry + 10])
-            if tag == _ORIENTATION:
-                return value if 1 <= value <= 8 else UPRIGHT
+            tag, kind = struct.unpack(f"{order}HH", tiff[entry : entry + 4])
+            if tag == _ORIENTATION and kind in _NUMBERS:
+                (value,) = struct.unpack_from(f"{order}{_NUMBERS[kind]}", tiff, entry + 8)
+                return int(value) if 1 <= value <= 8 else 0
     except struct.error:
-        return UPRIGHT
-    return UPRIGHT
-
-
-def _joined(kept: list[memoryview], data: bytes) -> bytes:
-    return data if sum(map(len, kept)) == len(data) else b"".join(kept)
+        return 0
+    return 0

@@ -53,8 +53,8 @@ def write_private(path: Path, data: bytes) -> None:
         file.write(data)
 
 
-def complaints(folder: Path, names: Sequence[str]) -> list[str]:
-    """Close the named files in a folder to other users of this machine; return what to tell people about it.
+def close_to_others(folder: Path, names: Sequence[str]) -> list[str]:
+    """Close the named files and folders in a folder to other users of this machine; return what to tell of it.
 
     The folder itself stays as it is, because it may be somebody's on purpose.
     """
@@ -67,7 +67,7 @@ def complaints(folder: Path, names: Sequence[str]) -> list[str]:
         if not before & _OTHERS:
             continue
         with suppress(OSError):  # not ours, or on a drive that knows no modes: told below
-            path.chmod(0o600)
+            path.chmod(0o700 if path.is_dir() else 0o600)
         closed = not _mode(path) & _OTHERS
         if others or not closed:
             words = "could be read by other users of this machine. It is closed now" if closed else "cannot be closed"

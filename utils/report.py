@@ -73,9 +73,9 @@ def read_report(text: str) -> Retry:
             raise TypeError  # told below, as everything else that is no report
         failed = tuple(number for number, entry in enumerate(entries, 1) if _failed(entry))
         return Retry(str(table["profile"]), _tasks(tasks), tuple(str(entry["link"]) for entry in entries), failed)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError):
         msg = "Not a report: connect the output 'report' of Poll Result. Nothing was sent."
-        raise InputError(msg) from error
+        raise InputError(msg) from None  # the cause holds the whole text, which may be a key in the wrong place
 
 
 def _failed(entry: Mapping[str, object]) -> bool:

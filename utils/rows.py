@@ -33,11 +33,21 @@ def task_of(task_id: str, answer: str) -> Task:
             status_code=table["status"],
             wait_time_s=None,
             images=tuple(
-                ImageResult(i["url"], None if i["status"] is None else TaskStatus(i["status"]), i["reason"])
+                ImageResult(
+                    None if i["url"] is None else _text(i["url"]),
+                    None if i["status"] is None else TaskStatus(i["status"]),
+                    _text(i["reason"]),
+                )
                 for i in table["images"]
             ),
-            message=table["message"],
+            message=_text(table["message"]),
         )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
 
 
 @contextmanager
@@ -45,7 +55,7 @@ def _readable(what: str) -> Iterator[None]:
     """Turn damage that SQLite does not see, inside a value, into the error of damage that it sees."""
     try:
         yield
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         msg = f"{what} cannot be read"
         raise sqlite3.DatabaseError(msg) from error
 

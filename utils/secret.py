@@ -10,14 +10,16 @@ from .redaction import learn
 class Secret:
     """A string that does not show itself in `repr`, `str`, f-strings or pickles; `reveal()` returns it.
 
-    The redactor knows it from now on, so that no other text shows it either.
+    The redactor knows it from now on, so that no other text shows it either; unless it is the name of a key pair, which
+    may be an ordinary word.
     """
 
     __slots__ = ("_value",)
 
-    def __init__(self, value: str) -> None:
+    def __init__(self, value: str, *, is_name: bool = False) -> None:
         self._value = value
-        learn(value)
+        if not is_name or any(char.isdigit() for char in value):
+            learn(value)
 
     def reveal(self) -> str:
         """Return the secret itself."""

@@ -27,6 +27,9 @@ from .work import Order, Work, candidate_keys, say_places, split_work
 IN_FLIGHT = 3
 
 
+MOST_VARIATIONS = 2**63  # as the journal can hold; a linked seed may be larger
+
+
 @dataclass(frozen=True)
 class Request:
     """What a user submits: links, and how; `report` of an earlier result restricts it to the images that failed."""
@@ -44,6 +47,9 @@ def submit(backend: Backend, request: Request, monitor: Monitor) -> list[TaskRef
     could not use, and OutcomeUnknownError for work whose earlier submission has no known outcome. When one of several
     fails, no further one is begun, and the error says what became of each; running again submits only what is missing.
     """
+    if not 0 <= request.variation < MOST_VARIATIONS:
+        msg = f"variation must be a whole number from 0 to {MOST_VARIATIONS - 1}, not {request.variation}."
+        raise InputError(msg)
     retry = None
     if request.report:
         retry = checked_retry(backend.journal, backend.profile.name, request.report, request.links)

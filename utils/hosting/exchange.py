@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,7 +19,7 @@ from ..contract import printable
 from ..errors import ConfigurationError, InputError, UnreachableError
 from ..http_errors import PASSING, cause_of, nothing_was_sent
 from ..patience import patiently
-from ..redaction import spellings
+from ..redaction import SHORTEST_KEY, any_spelling, learn, learn_address, redact
 from ..secret import HiddenTable
 from ..threads import within
 from .http_settings import HttpSettings
@@ -28,6 +30,7 @@ RETRY_WAITS_S = (0.5, 1.0, 2.0)
 _READ_TIMEOUT_S = 60.0
 _MAX_REPLY_BYTES = 1_000_000
 _SHORTEST_KEY = 6
+_MOST_QUOTED = 20_000  # bytes: what is shown is cut from it after the keys are gone
 _REFUSALS: Mapping[int, str] = {
     401: "does not accept the credentials",
     403: "does not let these credentials do this",
@@ -44,6 +47,11 @@ class Exchange:
         self._settings = settings
         self._policy = policy
         self._sleep = sleep
+        for secret in self._secrets():
+            if re.search("[0-9]", secret):  # else it may be an ordinary word, such as the name of a folder
+                learn(secret)
+        for address in (settings.url, settings.link, settings.delete_url):
+            learn_address(address)
         self._who = f"The image host {settings.name!r}"
 
     def reply(self, method: str, url: str, *, gone_is_fine: bool = False, **content: Any) -> Reply:
@@ -116,19 +124,26 @@ class Exchange:
             msg = f"{self._who} did not reply with a link but with more than {_MAX_REPLY_BYTES} bytes. Check url."
             raise ConfigurationError(msg) from None
 
+    def has_key(self, text: str) -> bool:
+        """Whether a text holds one of the keys of the description, so that it must not go anywhere else."""
+        return any(re.search(any_spelling(key), text) for key in self._secrets() if len(key) >= SHORTEST_KEY)
+
     def quoted(self, reply: Reply) -> str:
         """Return the beginning of a reply for an error text; a host may well repeat the key it was sent."""
-        text = printable(reply.body[:1000].decode("utf-8", "replace"))
+        text = printable(reply.body[:_MOST_QUOTED].decode("utf-8", "replace"))
         for secret in sorted(self._secrets(), key=len, reverse=True):
-            for form in spellings(secret):
-                text = text.replace(form, "…")
-        return repr(text[:200])
+            text = re.sub(any_spelling(secret), "…", text)
+        return repr(redact(text)[:200])
 
     def _secrets(self) -> set[str]:
         """Return what of the description may be a key."""
         settings = self._settings
-        values = [*settings.headers.values(), *settings.fields.values(), *settings.delete_fields.values()]
+        tables = (settings.headers, settings.fields, settings.delete_fields)
+        values = [value for table in tables for value in table.values() if "{" not in value]
         values += [settings.password.reveal(), *(value for _, value in parse_qsl(urlsplit(settings.url).query))]
+        if settings.user:
+            pair = f"{settings.user}:{settings.password.reveal()}"
+            values.append(base64.b64encode(pair.encode("utf-8", "surrogateescape")).decode())
         return {part for value in values for part in (value, *value.split()) if len(part) >= _SHORTEST_KEY}
 
 

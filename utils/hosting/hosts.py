@@ -7,6 +7,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 
 from ..config import Config
+from ..contract import shown
 from ..embedded import embedded_service
 from ..errors import ConfigurationError
 from ..home import CONFIG_FILE, ensure_home
@@ -23,8 +24,9 @@ def settings_of(config: Config, name: str) -> HostSettings:
     settings = config.hosts.get(name)
     if settings is None:
         msg = (
-            f"There is no image host {name!r} on this machine; it has: {', '.join(config.hosts)}. Choose 'auto' or one "
-            f"of these, or describe it as [hosts.{name}] in {config.home / CONFIG_FILE}. Nothing was sent."
+            f"There is no image host {shown(name)!r} on this machine; it has: {', '.join(config.hosts)}. Choose "
+            f"'auto' or one of these, or describe it as [hosts.{shown(name)}] in {config.home / CONFIG_FILE}. "
+            "Nothing was sent."
         )
         raise ConfigurationError(msg)
     return settings

@@ -28,7 +28,9 @@ class HttpHost:
     def __init__(self, settings: HttpSettings, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self._clock = clock
-        hosts = (urlsplit(text).hostname for text in (settings.url, settings.link))  # as the operator says
+        hosts = (
+            urlsplit(text).hostname for text in (settings.url, settings.link, settings.delete_url)
+        )  # as the operator says
         self._policy = Policy(settings.allow_http, tuple(host for host in hosts if host), proxy=ENVIRONMENT)
         self._exchange = Exchange(settings, self._policy)
 
@@ -55,6 +57,9 @@ class HttpHost:
                 f"The image host {settings.name!r} did not reply with a link: {self._exchange.quoted(reply)}. "
                 "Check link of its description."
             )
+            raise ConfigurationError(msg)
+        if self._exchange.has_key(link):
+            msg = f"The image host {settings.name!r} replied with a link that holds its key: it is not handed on."
             raise ConfigurationError(msg)
         return Upload(name, link, self._clock() + settings.lifetime_s, self._removal(words, reply))
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _PART = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 _WORDS = ("name", "upload_url", "link", "text")
@@ -28,8 +28,8 @@ class TemplateError(ValueError):
 class Reply:
     """What a host said to an upload: header names in lower case."""
 
-    body: bytes
-    headers: Mapping[str, str]
+    body: bytes = field(repr=False)  # it may repeat a key
+    headers: Mapping[str, str] = field(repr=False)
 
 
 class Template:
@@ -82,7 +82,7 @@ def at_pointer(value: object, pointer: str) -> object:
     """Return the value that a JSON pointer names (RFC 6901); raises KeyError or IndexError if there is none."""
     for token in pointer.split("/")[1:]:
         key = token.replace("~1", "/").replace("~0", "~")
-        if isinstance(value, list) and re.fullmatch(r"0|[1-9][0-9]*", key):
+        if isinstance(value, list) and re.fullmatch(r"0|[1-9][0-9]{0,8}", key):
             value = value[int(key)]
         elif isinstance(value, dict):
             value = value[key]

@@ -12,7 +12,7 @@ import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
 
-from aiohttp import web
+from aiohttp import HttpVersion10, web
 
 from ..config import STYLES
 from ..errors import InputError
@@ -88,6 +88,9 @@ class Service:
             response = refusal(error.status, error.reason, headers=_allowed_methods(error))
         except asyncio.TimeoutError:  # another class than TimeoutError in Python 3.10
             response = refusal(408, f"the request did not arrive within {self._limits.body_s:g} s")
+        except Exception as error:  # noqa: BLE001  # one request must not cost the others; the log has the rest
+            _log.exception("answering a request failed")
+            response = refusal(500, f"internal error: {type(error).__name__}")
         finally:
             if not isinstance(response, web.FileResponse):  # the transfer of a file only begins now
                 self._allow(request, self._limits.idle_s)
@@ -100,24 +103,40 @@ class Service:
             self._sockets.allow(request.transport, seconds)
 
     def _refusal(self, request: web.Request) -> Refusal | None:
-        address, route = request.remote or "", request.match_info.route
-        if refused := self._door.pace(address):
-            return refused
-        if route.name in _PUBLIC:
+        if request.version < HttpVersion10:
+            return Refusal(400, "HTTP/1.0 or newer is spoken here")
+        name = request.match_info.route.name
+        if name == "file":  # whoever has a name may fetch; who guesses is slowed down there
             return None
-        if refused := self._door.key_pair(address, request.headers.get("Authorization", "")):
+        if refused := self._door.pace(request.remote or ""):
+            return refused
+        if name in _PUBLIC:
+            return None
+        if refused := self._door.key_pair(request.headers.get("Authorization", "")):
             return refused
         if request.match_info.get("style", STYLES[0]) not in STYLES:
             return Refusal(404, f"there is no such style; there are: {', '.join(STYLES)}")
-        return self._door.host(request.host)
+        if self._public_url:
+            return None
+        # an absolute address in the request line names a host, too
+        return self._door.host(request.headers.get("Host", "")) or self._door.host(request.host)
+
+    def end_connections(self) -> None:
+        """End all that are still open."""
+        if self._sockets is not None:
+            self._sockets.abort_all()
 
     async def _create(self, request: web.Request) -> web.Response:
+        if request.headers.get("Content-Encoding", "identity") != "identity":
+            return refusal(415, "the body must not be compressed")
         body = await asyncio.wait_for(request.read(), self._limits.body_s)
         try:
             links, priority = parse_body(body)
         except InputError as error:
             return refusal(400, str(error))
         style, most = request.match_info["style"], self._limits.max_queued_images
+        if len(links) > most:
+            return refusal(413, f"nothing was accepted: at most {most} pictures may wait at all")
         try:
             task_id = await asyncio.to_thread(self._jobs.accept, style, links, priority, most)
         except QueueFull as error:
@@ -139,12 +158,14 @@ class Service:
             return refusal(503, f"the job table cannot be read ({error})")
         if state is None:
             return refusal(404, "there is no such task")
-        base_url = self._public_url or f"{request.scheme}://{request.host}"
+        base_url = self._public_url or f"http://{request.headers['Host']}"
         return web.json_response({"code": 0, "msg": "", "data": shown(state, base_url)}, headers=_HEADERS)
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         path = self._pictures.path(request.match_info["name"])
         if path is None:
+            if refused := self._door.pace(request.remote or ""):
+                return refusal(refused.status, refused.words, refused.wait_s)
             return refusal(404, "there is no such picture, or its link has expired")
         return picture_response(path)
 

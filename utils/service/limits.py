@@ -16,8 +16,6 @@ class ServiceLimits:
     max_queued_images: int = 1000
     requests_per_s: float = 20.0  # from one address, after a burst
     burst: int = 100
-    wrong_keys_per_s: float = 0.1  # from one address, after a burst: nobody guesses a key at this pace
-    wrong_keys_burst: int = 10
     max_connections: int = 256
     max_connections_each: int = 64  # from one address
     max_body_bytes: int = 400_000  # 20 links of the greatest length are 164,000
@@ -34,10 +32,7 @@ OWN_USE = ServiceLimits(
 
 
 class Rate:
-    """A token bucket for each address; an IPv6 network of 64 bits counts as one, because it is given to one customer.
-
-    Of addresses that were not seen for long, nothing is kept.
-    """
+    """A token bucket for each source; of those that were not seen for long, nothing is kept."""
 
     def __init__(
         self,
@@ -54,28 +49,25 @@ class Rate:
 
     def take(self, address: str) -> float:
         """Take one token and return 0, or how many seconds there is none."""
-        wait_s = self.wait_s(address)
-        if not wait_s:
-            source, now = _source(address), self._clock()
-            tokens = self._tokens(source, now)
-            self._left.pop(source, None)
-            self._left[source] = (tokens - 1, now)
-            while len(self._left) > self._most:
-                del self._left[next(iter(self._left))]
-        return wait_s
-
-    def wait_s(self, address: str) -> float:
-        """Return how many seconds there is no token for an address."""
         if math.isinf(self._per_s):
             return 0.0
-        return max(0.0, (1 - self._tokens(_source(address), self._clock())) / self._per_s)
+        origin, now = source(address), self._clock()
+        tokens = self._tokens(origin, now)
+        if tokens < 1:
+            return (1 - tokens) / self._per_s
+        self._left.pop(origin, None)
+        self._left[origin] = (tokens - 1, now)
+        while len(self._left) > self._most:
+            del self._left[next(iter(self._left))]
+        return 0.0
 
-    def _tokens(self, source: str, now: float) -> float:
-        tokens, counted = self._left.get(source, (float(self._burst), now))
+    def _tokens(self, origin: str, now: float) -> float:
+        tokens, counted = self._left.get(origin, (float(self._burst), now))
         return min(float(self._burst), tokens + (now - counted) * self._per_s)
 
 
-def _source(address: str) -> str:
+def source(address: str) -> str:
+    """Return what counts as one with an address: itself, or its IPv6 network of 64 bits, given to one customer."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -30,6 +30,8 @@ def parse_body(body: bytes) -> tuple[list[str], int]:
     if not isinstance(links, list) or not all(isinstance(link, str) for link in links):
         msg = "images must be a list of links"
         raise InputError(msg)
+    if isinstance(priority, float) and priority.is_integer():  # the same number for JSON
+        priority = int(priority)
     build_request(links, priority, Limits())  # type: ignore[arg-type]  # it checks the type of priority itself
     return links, priority  # type: ignore[return-value]
 

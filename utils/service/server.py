@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import ipaddress
+import logging
 import secrets
 import sqlite3
 import threading
@@ -29,6 +30,8 @@ from .workers import Workers
 
 SHORTEST_SECRET = 16  # characters, beyond loopback
 _log = logger(__name__)
+_no_requests = logging.getLogger(f"{__name__}.requests")  # a traceback for each that aiohttp cannot read is no log
+_no_requests.setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ class Server:
         self._thread = threading.Thread(target=self._loop.run_forever, name="cartoonize-service", daemon=True)
         self._runner: web.AppRunner | None = None
         self._socket: asyncio.Server | None = None
+        self._service: Service | None = None
         self.base_url = ""
 
     def start(self) -> None:
@@ -132,7 +136,15 @@ class Server:
         options = self._options
         door = Door(self.app_key, self.app_secret, options.limits, options.names)
         service = Service(self._jobs, self.pictures, self._workers, door, options.limits, options.public_url)
-        runner = web.AppRunner(service.application(), handle_signals=False, shutdown_timeout=2, access_log=None)
+        self._service = service
+        runner = web.AppRunner(
+            service.application(),
+            handle_signals=False,
+            shutdown_timeout=2,
+            access_log=None,
+            keepalive_timeout=options.limits.idle_s,
+            logger=_no_requests,
+        )
         await runner.setup()
         assert runner.server is not None  # noqa: S101  # for the type checker: `setup` has made it
         try:
@@ -148,6 +160,9 @@ class Server:
         if self._socket is not None:
             self._socket.close()
         await runner.cleanup()
+        if self._service is not None:
+            self._service.end_connections()
+            await asyncio.sleep(0)  # for the ends of the connections to be heard
 
     def _end_loop(self) -> None:
         if self._loop.is_closed():

@@ -6,10 +6,19 @@ aiohttp waits for the headers of a request for ever; so a handful of slow client
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 
-from .limits import ServiceLimits
+from .limits import ServiceLimits, source
+
+_BODY = b'{"code": 503, "msg": "nothing was accepted: too many connections", "data": null}'
+_FULL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
+    b"Connection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
+)
+_PATIENCE_S = 5.0  # for a connection that was ended in good order
 
 
 class Sockets:
@@ -31,7 +40,8 @@ class Sockets:
         self._addresses[address] += 1
         is_full = len(self._deadlines) >= self._limits.max_connections
         if is_full or self._addresses[address] > self._limits.max_connections_each:
-            transport.abort()
+            transport.write(_FULL)
+            transport.close()
         else:
             self.allow(transport, self._limits.head_s)
 
@@ -39,7 +49,21 @@ class Sockets:
         """Let a connection live for so many seconds from now on, unless it is allowed more by then."""
         if isinstance(transport, asyncio.Transport) and not transport.is_closing():
             self._forget(transport)
-            self._deadlines[transport] = asyncio.get_running_loop().call_later(seconds, transport.abort)
+            self._deadlines[transport] = asyncio.get_running_loop().call_later(seconds, self._end, transport)
+
+    def _end(self, transport: asyncio.Transport) -> None:
+        """End a connection. Under `sendfile` asyncio must not be told to abort: it would keep the socket's number."""
+        connection = transport.get_extra_info("socket")
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+        loop = asyncio.get_running_loop()
+        self._deadlines[transport] = loop.call_later(_PATIENCE_S, transport.abort)
+
+    def abort_all(self) -> None:
+        """End all connections at once: the service stops."""
+        for transport in list(self._deadlines):
+            if isinstance(transport, asyncio.Transport):
+                transport.abort()
 
     def closed(self, transport: asyncio.Transport) -> None:
         """Forget a connection."""
@@ -79,4 +103,4 @@ class _Watched(asyncio.Protocol):
 
 def _address(transport: asyncio.Transport) -> str:
     peer = transport.get_extra_info("peername")
-    return str(peer[0]) if peer else ""
+    return source(str(peer[0])) if peer else ""

@@ -120,12 +120,13 @@ class Workers:
 
     def _store(self, claim: Claim, drawn: bytes, seconds: float) -> None:
         """Keep a drawn picture, however long the disk stays full: the work is done, and the lease is ours."""
-        while not self._stopping.is_set():
+        while True:
             try:
                 self._finish(claim, self._pictures.put(drawn, "image/png", RETENTION_S), seconds)
             except (sqlite3.Error, OSError) as error:
                 self._report(error)
-                self._stopping.wait(_IDLE_S)
+                if self._stopping.wait(_IDLE_S):
+                    return
             else:
                 return
 
