@@ -868,7 +868,6 @@ def test_the_access_log_tells_what_became_of_a_picture(start: Start, log: Path) 
     assert [line["status"] for line in lines(log)] == [206, 416, 304]
 
 
-@reported("each broken request writes a traceback to a log that nobody rotates, at any pace and without a key")
 def test_a_broken_request_is_no_traceback(start: Start, caplog: pytest.LogCaptureFixture) -> None:
     """What strangers send is no fault of the service, and fills no log."""
     caplog.set_level(logging.INFO, "aiohttp.server")

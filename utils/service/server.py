@@ -162,7 +162,11 @@ class Server:
         await runner.cleanup()
         if self._service is not None:
             self._service.end_connections()
-            await asyncio.sleep(0)  # for the ends of the connections to be heard
+        # aiohttp still listens to the rest of bodies that it has refused
+        if left := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left, timeout=2)
 
     def _end_loop(self) -> None:
         if self._loop.is_closed():
