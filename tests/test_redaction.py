@@ -257,6 +257,7 @@ def listened(logger: logging.Logger, stream: io.StringIO, monkeypatch: pytest.Mo
     """The logger, with such a handler."""
     monkeypatch.setattr(logger, "handlers", [logging.StreamHandler(stream)])
     monkeypatch.setattr(logger, "level", logging.DEBUG)
+    monkeypatch.setattr(logger, "_cache", {})  # what it has found to be enabled, or not
     return logger
 
 

@@ -157,7 +157,7 @@ class Client:
                 reply = self._without_keys(read_reply(response, MAX_REPLY_BYTES))
             except CartoonizeError as error:
                 if response.status_code not in NOT_ACCEPTED:  # else the status says enough
-                    raise UnreachableError(str(error), http_status=response.status_code) from error
+                    raise UnreachableError(str(error), http_status=response.status_code) from None
                 reply = b""
             if not 200 <= response.status_code < 300:
                 raise error_of(response, reply, method, self._profile.name)

@@ -115,21 +115,24 @@ def _limits(values: Mapping[str, object], where: str) -> Limits:
 
 
 def _load(path: Path) -> Mapping[str, object]:
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        msg = f"{path} cannot be read: {error}."
+        raise ConfigurationError(msg) from None
     if sys.version_info >= (3, 11):
         import tomllib
     else:
         try:
             import tomli as tomllib
         except ImportError as error:
-            if not path.exists():
-                return {}
             msg = f"Python 3.10 reads {path} with the package tomli: pip install tomli."
             raise ConfigurationError(msg) from error
     # What goes wrong is told without its cause, and no variable holds the text: it is full of keys.
     try:
         return HiddenTable(HiddenTable.of(tomllib.loads(path.read_text(encoding="utf-8-sig"))))  # Windows: a mark first
-    except FileNotFoundError:
-        return {}
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         msg = f"{path} is not valid TOML: {error}."
         raise ConfigurationError(msg) from None

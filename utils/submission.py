@@ -108,12 +108,16 @@ def _works(backend: Backend, request: Request, retry: Retry | None) -> tuple[lis
     if retry is not None:
         places, after = retry.failed, tuple(map(str, retry.tasks))
     chosen = [links[place - 1] for place in places]
-    account = "" if profile.is_local else profile.app_key.reveal()  # the embedded service's is a new one each time
-    order, most = Order(profile.create_address, account, request.variation, after), profile.limits.max_images
+    order, most = _order(profile, request.variation, after), profile.limits.max_images
     keys = candidate_keys(journal.contents_of(chosen), order, most)
     records = dict(zip(keys.values(), journal.latest(list(keys.values())), strict=True))
     known = {key for key, record in records.items() if verdict(record, is_free=profile.is_local) is not Verdict.SEND}
     return split_work(chosen, places, keys, most, known), records
+
+
+def _order(profile: Profile, variation: int, after: tuple[str, ...]) -> Order:
+    account = "" if profile.is_local else profile.app_key.reveal()  # the embedded service's is a new one each time
+    return Order(profile.create_address, account, variation, after)
 
 
 def _check_spending(profile: Profile, images: int) -> None:

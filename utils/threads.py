@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TypeVar
 
+from .errors import CartoonizeError
 from .monitor import Monitor
 
 THREAD_NAME = "cartoonize-"  # what the name of every thread of the pack begins with
@@ -47,7 +48,10 @@ def within(total_s: float, work: Callable[[], R], name: str, late: Callable[[Fut
             future.add_done_callback(late)
         msg = f"no end after {round(total_s, 2):g} s"
         raise TimeoutError(msg)
-    return future.result()
+    try:
+        return future.result()
+    except CartoonizeError as error:
+        raise error.with_traceback(None)  # noqa: B904  # the frames of the work hold what was sent and received
 
 
 def map_bounded(work: Callable[[T], R], items: Sequence[T], *, workers: int, monitor: Monitor) -> list[R]:

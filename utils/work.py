@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -33,8 +33,8 @@ class Work:
 class Order:
     """What is asked for, besides the images: `after` names the tasks whose failed images are tried once more."""
 
-    service: str
-    account: str
+    service: str = field(repr=False)
+    account: str = field(repr=False)
     variation: int
     after: tuple[str, ...] = ()
 

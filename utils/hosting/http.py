@@ -49,19 +49,19 @@ class HttpHost:
             file = {settings.file_field: (name, data, media_type)}
             fields = self._texts("fields", settings.fields, words)
             reply = self._exchange.reply("POST", url, data=fields, files=file)
-        text = self._filled("link", settings.link, words, reply)
-        is_word = settings.link.strip() == "{text}" and not text.startswith(("http://", "https://", "/"))
-        link = words["link"] = "" if is_word else _address(url, text)
+        link = words["link"] = self._link(words, reply)
         if not link:
             msg = (
                 f"The image host {settings.name!r} did not reply with a link: {self._exchange.quoted(reply)}. "
                 "Check link of its description."
             )
             raise ConfigurationError(msg)
-        if self._exchange.has_key(link):
+        removal = self._removal(words, reply)
+        if self._exchange.has_key(link) or self._exchange.has_key(removal):
+            del link, removal, words  # tracebacks may show variables
             msg = f"The image host {settings.name!r} replied with a link that holds its key: it is not handed on."
             raise ConfigurationError(msg)
-        return Upload(name, link, self._clock() + settings.lifetime_s, self._removal(words, reply))
+        return Upload(name, link, self._clock() + settings.lifetime_s, removal)
 
     def renewed(self, upload: Upload) -> Upload | None:
         """Return the upload if its link still leads to a picture and will for half of its lifetime."""
@@ -90,6 +90,12 @@ class HttpHost:
                 error.amend("", " This upload broke off before the reply that would say how: it may still be there.")
             raise
         self._exchange.reply(settings.delete_method, url, data=fields, gone_is_fine=True)
+
+    def _link(self, words: Mapping[str, str], reply: Reply) -> str:
+        """Return the link of an upload, empty if there is none."""
+        text = self._filled("link", self._settings.link, words, reply)
+        is_word = self._settings.link.strip() == "{text}" and not text.startswith(("http://", "https://", "/"))
+        return "" if is_word else _address(words["upload_url"], text)
 
     def _removal(self, words: Mapping[str, str], reply: Reply) -> str:
         """Return what of the reply is needed to delete the upload; what the configuration holds stays there."""

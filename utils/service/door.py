@@ -16,7 +16,7 @@ from ..secret import Secret
 from .limits import Rate, ServiceLimits
 
 _HOST = re.compile(
-    r"(\[(?P<ip>[0-9A-Fa-f:.]{2,45})\]|(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,252}))(:(?P<port>[0-9]{1,5}))?"
+    r"(\[(?P<ip>[0-9A-Fa-f]*:[0-9A-Fa-f:.]{1,45})\]|(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,252}))(:(?P<port>[0-9]{1,5}))?"
 )
 
 
