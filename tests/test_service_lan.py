@@ -545,7 +545,7 @@ def test_no_spelling_of_a_path_gets_around_the_key_pair(patient: Server, method:
             data = post(target, BODY).replace(b"POST", method, 1)
             wire = stack.enter_context(Wire(patient.base_url, timeout_s=5))
             line = wire.send(data).read(12)
-            assert line.split(b" ")[1][:3] in (b"400", b"401", b"404", b"405"), (target, line)
+            assert line[9:] in (b"", b"400", b"401", b"404", b"405"), (target, line)
     assert rows(patient) == [(0,)]
 
 
