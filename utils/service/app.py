@@ -88,6 +88,8 @@ class Service:
             response = refusal(error.status, error.reason, headers=_allowed_methods(error))
         except asyncio.TimeoutError:  # another class than TimeoutError in Python 3.10
             response = refusal(408, f"the request did not arrive within {self._limits.body_s:g} s")
+        except (ConnectionError, web.RequestPayloadError):  # whoever asked has gone
+            response = refusal(400, "the request broke off")
         except Exception as error:  # noqa: BLE001  # one request must not cost the others; the log has the rest
             _log.exception("answering a request failed")
             response = refusal(500, f"internal error: {type(error).__name__}")
