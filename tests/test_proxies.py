@@ -12,6 +12,8 @@ from cartoonize_pack.utils import config
 from cartoonize_pack.utils.addresses import ENVIRONMENT, Policy
 from cartoonize_pack.utils.download import fetch
 from cartoonize_pack.utils.errors import InputError, UnreachableError
+from node_calls import SUBMIT, execute
+from scripted_service import ScriptedService
 
 BODY = b"pixels"
 
@@ -99,6 +101,19 @@ def test_the_pack_reaches_its_own_service_without_a_proxy(proxy: Proxy) -> None:
         thread.join()
     assert own.lines == ["GET /files/a HTTP/1.1"]
     assert not proxy.lines
+
+
+@pytest.mark.usefixtures("host")
+def test_links_on_trial_go_through_the_proxy_that_is_asked_for(
+    proxy: Proxy, service: ScriptedService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is behind a proxy cannot be checked without it."""
+    monkeypatch.setenv("CARTOONIZE_CHECK_LINKS", "1")
+    monkeypatch.setenv("CARTOONIZE_PROXY", proxy.url)
+    with pytest.raises(InputError, match="leads to no picture"):
+        execute(SUBMIT, image_urls="http://pictures.invalid/1.png")
+    assert proxy.lines == ["GET http://pictures.invalid/1.png HTTP/1.1"]
+    assert not service.submissions
 
 
 def test_the_environment_and_the_file_choose_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:

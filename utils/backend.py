@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .addresses import Policy
@@ -43,7 +43,7 @@ def connect(config: Config, profile_name: str) -> Backend:
     if profile.is_local:
         server = embedded_service(config)
         profile, own_address = server.filled_in(profile), server.base_url
-    policy = Policy(profile.allow_http, profile.allow_hosts, own_address, profile.proxy)
+    policy = replace(profile.policy, own_address=own_address)
     return Backend(profile, policy, open_journal(config), open_results(config), Uploads(config))
 
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 from . import config
-from .addresses import Policy
 from .errors import ConfigurationError
 from .hosting.settings import url_problem
 from .secret import Secret
@@ -30,7 +29,6 @@ def serve(arguments: Sequence[str]) -> int:
         msg = "Set CARTOONIZE_APP_KEY and CARTOONIZE_APP_SECRET: whoever uses the service must know them."
         raise ConfigurationError(msg)
     settings = config.load()
-    local = settings.profiles["local"]
     if options.public_url and (problem := url_problem(options.public_url, True, "--public-url")):
         raise ConfigurationError(problem)
     names = {_name_of(profile.public_url) for profile in settings.profiles.values()}
@@ -41,7 +39,7 @@ def serve(arguments: Sequence[str]) -> int:
             port=options.port,
             app_key=Secret(key),
             app_secret=Secret(secret),
-            policy=Policy(allow_http=True, allow_hosts=local.allow_hosts, proxy=local.proxy),
+            policy=settings.profiles["local"].policy,
             workers=options.workers,
             limits=ServiceLimits(
                 max_queued_images=options.max_queue, requests_per_s=options.rate, burst=max(5, round(5 * options.rate))

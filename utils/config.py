@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from .addresses import Policy
 from .config_file import ProfileTable, read
 from .contract import Limits, shown
 from .errors import ConfigurationError
@@ -56,6 +57,11 @@ class Profile:
     def is_local(self) -> bool:
         """Whether the embedded service does the work, which costs nothing."""
         return self.style is not None
+
+    @property
+    def policy(self) -> Policy:
+        """Which addresses may be fetched on behalf of the profile."""
+        return Policy(self.allow_http, self.allow_hosts, proxy=self.proxy)
 
     @property
     def create_address(self) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .addresses import Policy
 from .config import Config
 
 if TYPE_CHECKING:
@@ -15,5 +14,4 @@ def embedded_service(config: Config) -> Server:
     """Return the service, started at the first use; raises ConfigurationError when its folder cannot be used."""
     from .service.server import embedded  # aiohttp is imported when it is needed
 
-    local = config.profiles["local"]
-    return embedded(config.home, Policy(allow_http=True, allow_hosts=local.allow_hosts, proxy=local.proxy))
+    return embedded(config.home, config.profiles["local"].policy)

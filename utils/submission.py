@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from .addresses import Policy
 from .backend import Backend
 from .config import Profile
 from .errors import CartoonizeError, InputError, OutcomeUnknownError
@@ -25,8 +24,6 @@ from .threads import map_bounded
 from .work import Order, Work, candidate_keys, say_places, split_work
 
 IN_FLIGHT = 3
-
-
 MOST_VARIATIONS = 2**63  # as the journal can hold; a linked seed may be larger
 
 
@@ -134,7 +131,7 @@ def _check_links(backend: Backend, to_send: Sequence[str], links: Sequence[str],
     profile = backend.profile
     if profile.is_local or not to_send:  # the embedded service costs nothing, and says itself what it cannot fetch
         return
-    trial = Trial(profile.limits, Policy(allow_http=True, allow_hosts=profile.allow_hosts), profile.expected_wait_s)
+    trial = Trial(profile.limits, replace(profile.policy, allow_http=True), profile.expected_wait_s)
     problems = unusable(to_send, trial, time.time())
     problems |= dict.fromkeys(backend.uploads.gone(to_send), "was uploaded by this machine, which has deleted it since")
     if profile.check_links:
