@@ -21,15 +21,15 @@ def profile_names() -> list[str]:
     return _offered(lambda settings: settings.profiles, config.LOCAL_STYLES)
 
 
-def check_profile(name: str | None) -> bool | str:
-    """Return True, or what is wrong with the profile in words; None is a value that is linked, known only later."""
-    return name is None or pasted_keys.problem("profile", name) or _checked(lambda settings: settings.profile(name))
+def check_profile(name: str | None, **texts: Sequence[str | None] | None) -> bool | str:
+    """Return True, or in words which text holds a key, or what is wrong with the profile.
 
-
-def check_texts(**texts: Sequence[str | None] | None) -> bool | str:
-    """Return True, or which text of a workflow holds a key, in words; None is a value that is linked."""
-    problems = (pasted_keys.problem(name, text) for name, values in texts.items() for text in values or () if text)
-    return next(filter(None, problems), True)
+    None is a value that is linked, known only later.
+    """
+    named = [*((key, text) for key, values in texts.items() for text in values or ()), ("profile", name)]
+    if words := next(filter(None, (pasted_keys.problem(key, text) for key, text in named)), ""):
+        return words
+    return name is None or _checked(lambda settings: settings.profile(name))
 
 
 def host_names() -> list[str]:

@@ -106,8 +106,7 @@ class CartoonizePollResult:
     @classmethod
     def VALIDATE_INPUTS(cls, profile: list[str | None], task_id: list[str | None]) -> bool | str:
         """Accept a profile of this machine, and ids without keys; what is wrong is a sentence, not a red box."""
-        texts = _choices.check_texts(task_id=task_id)
-        return texts if texts is not True else _choices.check_profile(_comfy.only(profile))
+        return _choices.check_profile(_comfy.only(profile), task_id=task_id)
 
     async def run(
         self,

@@ -94,8 +94,7 @@ class CartoonizeSubmit:
         cls, profile: list[str | None], image_urls: list[str | None], report: list[str | None] | None = None
     ) -> bool | str:
         """Accept a profile of this machine, and texts without keys; what is wrong is a sentence, not a red box."""
-        texts = _choices.check_texts(image_urls=image_urls, report=report)
-        return texts if texts is not True else _choices.check_profile(_comfy.only(profile))
+        return _choices.check_profile(_comfy.only(profile), image_urls=image_urls, report=report)
 
     async def run(
         self,

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from sample_outcomes import png
-from scripted_service import APP_KEY, APP_SECRET
+from scripted_service import profile_at
 
 PICTURES = "@pictures@"  # stands in replies for the address of the picture place
 GIGABYTE = 10**9
@@ -192,15 +192,7 @@ class FaultServer:
     @property
     def environment(self) -> dict[str, str]:
         """What makes this service the default profile."""
-        return {
-            "CARTOONIZE_CREATE_URL": f"{self.url('create')}/batch",
-            "CARTOONIZE_RESULT_URL": f"{self.url('result')}/result/{{task_id}}",
-            "CARTOONIZE_APP_KEY": APP_KEY,
-            "CARTOONIZE_APP_SECRET": APP_SECRET,
-            "CARTOONIZE_ALLOW_HTTP": "1",
-            "CARTOONIZE_ALLOW_HOSTS": "127.0.0.1",
-            "CARTOONIZE_CHECK_LINKS": "0",
-        }
+        return profile_at(f"{self.url('create')}/batch", f"{self.url('result')}/result/{{task_id}}")
 
     def wait_is_over(self) -> None:
         """Let time pass: each place that refuses does so once less."""

@@ -29,6 +29,19 @@ def png(width: int = 300, height: int = 260, value: int = 90) -> bytes:
     return stream.getvalue()
 
 
+def profile_at(create_url: str, result_url: str) -> dict[str, str]:
+    """The environment that makes a service on loopback the default profile."""
+    return {
+        "CARTOONIZE_CREATE_URL": create_url,
+        "CARTOONIZE_RESULT_URL": result_url,
+        "CARTOONIZE_APP_KEY": APP_KEY,
+        "CARTOONIZE_APP_SECRET": APP_SECRET,
+        "CARTOONIZE_ALLOW_HTTP": "1",
+        "CARTOONIZE_ALLOW_HOSTS": "127.0.0.1",
+        "CARTOONIZE_CHECK_LINKS": "0",  # the links of most tests lead nowhere
+    }
+
+
 class ScriptedService:
     """Finishes every task `task_s` seconds after it was created; `sizes` are those of the results.
 
@@ -54,17 +67,8 @@ class ScriptedService:
     @property
     def environment(self) -> dict[str, str]:
         """What makes this service the default profile."""
-        return {
-            "CARTOONIZE_CREATE_URL": f"{self.url}/batch",
-            "CARTOONIZE_RESULT_URL": f"{self.url}/result/{{task_id}}",
-            "CARTOONIZE_APP_KEY": APP_KEY,
-            "CARTOONIZE_APP_SECRET": APP_SECRET,
-            "CARTOONIZE_ALLOW_HTTP": "1",
-            "CARTOONIZE_ALLOW_HOSTS": "127.0.0.1",
-            "CARTOONIZE_HOST": "local",
-            "CARTOONIZE_PUBLIC_URL": "http://127.0.0.1:9",
-            "CARTOONIZE_CHECK_LINKS": "0",  # the links of most tests lead nowhere
-        }
+        hosts = {"CARTOONIZE_HOST": "local", "CARTOONIZE_PUBLIC_URL": "http://127.0.0.1:9"}
+        return profile_at(f"{self.url}/batch", f"{self.url}/result/{{task_id}}") | hosts
 
     @contextmanager
     def running(self) -> Iterator[ScriptedService]:

@@ -14,9 +14,8 @@ from .redaction import redact
 
 SocketAddress = tuple[int, Any]  # family, and what `socket.connect` takes
 ENVIRONMENT = "environment"  # as a proxy: whatever HTTPS_PROXY and the like say
-_HIDDEN = re.compile(
-    r"[\x00-\x1f\x7f]"
-)  # urllib.parse drops some of these in silence: what is read is not what is sent
+# urllib.parse drops some of these in silence: what is read is not what is sent
+_HIDDEN = re.compile(r"[\x00-\x1f\x7f]")
 # What the internet does not route to somebody's server: IANA's special-purpose registries (RFC 6890), and a public
 # address that leads to the host of a virtual machine (Azure). Written out, because `is_global` differs between Pythons.
 _PRIVATE_4 = tuple(
@@ -99,6 +98,14 @@ def is_public(address: str) -> bool:
     if ip.ipv4_mapped or ip in _NAT64:
         return is_public(str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)))
     return ip.is_global and ip in _GLOBAL_6 and not any(ip in network for network in _PRIVATE_6)
+
+
+def ip_of(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the IP address that a text is, its zone left out, None if it is another name."""
+    try:
+        return ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
 
 
 def is_own(url: str, policy: Policy) -> bool:

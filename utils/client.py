@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 import random
@@ -25,6 +24,7 @@ from .connections import CONNECT_TIMEOUT_S, PlainSession
 from .errors import CartoonizeError, ContractError, InputError, OutcomeUnknownError, ServiceError, UnreachableError
 from .http_errors import NOT_ACCEPTED, NOT_CHARGED, cause_of, error_of, nothing_was_sent, service_of
 from .redaction import KEY_SIGN, SHORTEST_KEY, any_spelling, learn, learn_address
+from .secret import Secret, key_pair
 from .threads import within
 
 TOTAL_S = 60.0  # for one call, from the first byte sent to the last received
@@ -46,7 +46,7 @@ class Client:
         )
         for address in (profile.create_url, profile.result_url):
             learn_address(address)
-        self._echoes = _echoes(profile.app_key.reveal(), profile.app_secret.reveal())
+        self._echoes = _echoes(profile.app_key.reveal(), profile.app_secret)
         self._session = self._new_session(_QuickRetry())
 
     def __enter__(self) -> Client:
@@ -185,11 +185,11 @@ class Client:
         return session
 
 
-def _echoes(key: str, secret: str) -> list[re.Pattern[bytes]]:
+def _echoes(key: str, secret: Secret) -> list[re.Pattern[bytes]]:
     """Return what of a key pair may be in a reply, in all spellings, the longer first: one may begin with another."""
-    pair = base64.b64encode(f"{key}:{secret}".encode("utf-8", "surrogateescape")).decode()
+    pair = key_pair(key, secret)
     learn(pair)
-    texts = [text for text in (pair, key, secret) if len(text) >= SHORTEST_KEY]
+    texts = [text for text in (pair, key, secret.reveal()) if len(text) >= SHORTEST_KEY]
     return [
         re.compile(any_spelling(text).encode("utf-8", "surrogateescape"))
         for text in sorted(texts, key=len, reverse=True)

@@ -176,9 +176,8 @@ class _Lines(io.BufferedReader):
             raise http.client.LineTooLong("line")  # noqa: EM101  # its argument is what the line is, not a text
         if self.is_head and not is_first and not line.endswith(b"\n"):
             raise http.client.IncompleteRead(line)
-        if not self.is_head and line.lstrip().startswith(
-            b"-"
-        ):  # a chunk of negative length, read as "all that is to come"
+        # a chunk of negative length would be read as "all that is to come"
+        if not self.is_head and line.lstrip().startswith(b"-"):
             raise http.client.IncompleteRead(line)
         return line
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from .addresses import Policy, shown_name
+from .addresses import Policy, ip_of, shown_name
 from .contract import Limits, printable
 from .download import Peek, peek
 from .errors import CartoonizeError, InputError, UnreachableError
@@ -80,16 +79,9 @@ def unreachable(links: Sequence[str], trial: Trial, monitor: Monitor) -> dict[st
 def own_address_problem(link: str, allow_hosts: Sequence[str]) -> str:
     """Return what is wrong with a link that only this machine can follow, in words; empty for all others."""
     host = urlsplit(link).hostname or ""
-    is_own = host.rstrip(".") == "localhost" or _is_loopback(host)
+    ip = ip_of(host)
+    is_own = host.rstrip(".") == "localhost" or (ip is not None and (ip.is_loopback or ip.is_unspecified))
     return "is on this machine, where the service cannot fetch it" if is_own and host not in allow_hosts else ""
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return address.is_loopback or address.is_unspecified
 
 
 def _problem(link: str, trial: Trial, monitor: Monitor) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any, NoReturn
 
 from .redaction import learn
@@ -37,6 +38,11 @@ class Secret:
 
     def __getstate__(self) -> NoReturn:
         self.__reduce__()
+
+
+def key_pair(name: str, secret: Secret) -> str:
+    """Return name and secret as Basic authentication sends them (RFC 7617), whatever bytes an environment held."""
+    return base64.b64encode(f"{name}:{secret.reveal()}".encode("utf-8", "surrogateescape")).decode()
 
 
 class HiddenTable(dict[str, Any]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -20,7 +19,7 @@ from ..errors import ConfigurationError, InputError, UnreachableError
 from ..http_errors import PASSING, cause_of, nothing_was_sent
 from ..patience import patiently
 from ..redaction import SHORTEST_KEY, any_spelling, learn, learn_address, redact
-from ..secret import HiddenTable
+from ..secret import HiddenTable, key_pair
 from ..threads import within
 from .http_settings import HttpSettings
 from .template import Reply
@@ -142,8 +141,7 @@ class Exchange:
         values = [value for table in tables for value in table.values() if "{" not in value]
         values += [settings.password.reveal(), *(value for _, value in parse_qsl(urlsplit(settings.url).query))]
         if settings.user:
-            pair = f"{settings.user}:{settings.password.reveal()}"
-            values.append(base64.b64encode(pair.encode("utf-8", "surrogateescape")).decode())
+            values.append(key_pair(settings.user, settings.password))
         return {part for value in values for part in (value, *value.split()) if len(part) >= _SHORTEST_KEY}
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
-import ipaddress
 import math
 import re
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..secret import Secret
+from ..addresses import ip_of
+from ..secret import Secret, key_pair
 from .limits import Rate, ServiceLimits
 
 _HOST = re.compile(
@@ -33,9 +32,7 @@ class Door:
     """Knows the key pair as a digest only, and how often each address has asked."""
 
     def __init__(self, app_key: Secret, app_secret: Secret, limits: ServiceLimits, names: Iterable[str] = ()) -> None:
-        self._digest = _digest(
-            base64.b64encode(f"{app_key.reveal()}:{app_secret.reveal()}".encode("utf-8", "surrogateescape"))
-        )
+        self._digest = _digest(key_pair(app_key.reveal(), app_secret).encode())
         self._requests = Rate(limits.requests_per_s, limits.burst)
         own = socket.gethostname().lower().rstrip(".")
         self._names = {"localhost", own, f"{own.partition('.')[0]}.local", *(name.lower() for name in names)}
@@ -64,7 +61,7 @@ class Door:
         if not found or int(found["port"] or 0) > 65535:
             return Refusal(400, "the Host header is not an address")
         name = (found["name"] or found["ip"]).rstrip(".").lower()
-        if name in self._names or _is_address(name):
+        if name in self._names or ip_of(name):
             return None
         return Refusal(
             421, f"this service does not go by the name {name[:100]!r}; if it does: serve --name {name[:100]}"
@@ -78,11 +75,3 @@ def _wait(seconds: float, words: str) -> Refusal | None:
 
 def _digest(pair: bytes) -> bytes:
     return hashlib.sha256(pair).digest()
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..addresses import ip_of
+
 
 @dataclass(frozen=True)
 class ServiceLimits:
@@ -68,9 +70,8 @@ class Rate:
 
 def source(address: str) -> str:
     """Return what counts as one with an address: itself, or its IPv6 network of 64 bits, given to one customer."""
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
+    ip = ip_of(address)
+    if ip is None:
         return address
     if isinstance(ip, ipaddress.IPv6Address):
         return str(ip.ipv4_mapped or ipaddress.ip_network(f"{ip}/64", strict=False))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import ipaddress
 import logging
 import secrets
 import sqlite3
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from ..addresses import Policy
+from ..addresses import Policy, ip_of
 from ..config import Profile
 from ..errors import ConfigurationError
 from ..home import ensure_home
@@ -54,7 +53,8 @@ class Options:
 
     def problem(self) -> str:
         """Return why this must not run, in words: whoever reaches it from elsewhere needs a key that nobody guesses."""
-        if _is_loopback(self.host):
+        ip = ip_of(self.host)
+        if self.host == "localhost" or (ip is not None and ip.is_loopback):
             return ""
         if not self.app_key or not self.app_secret:
             return f"{self.host} can be reached from elsewhere: the service needs a key pair of its own there."
@@ -199,10 +199,3 @@ def stop_embedded(home: Path) -> None:
         server = _running.pop(home.resolve(), None)
     if server is not None:
         server.stop()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
