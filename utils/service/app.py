@@ -97,7 +97,7 @@ class Service:
             if not isinstance(response, web.FileResponse):  # the transfer of a file only begins now
                 self._allow(request, self._limits.idle_s)
             seconds = asyncio.get_running_loop().time() - begun
-            access_log.write(request, response.status if response else 500, seconds)
+            access_log.write(request, 500 if response is None else response.status, seconds)
         return response
 
     def _allow(self, request: web.Request, seconds: float) -> None:
