@@ -1,9 +1,10 @@
 """What people see in ComfyUI: one file a node, listed here by name."""
 
-from ..utils.hosting.settings import UPLOADS_ROUTE
+from ..utils.routes import UPLOADS_ROUTE
 from . import _comfy
 from .image_to_url import CartoonizeImageToURL
 from .poll_result import CartoonizePollResult
+from .portrait import CartoonizePortrait
 from .submit import CartoonizeSubmit
 from .uploads_route import serve_upload
 
@@ -11,12 +12,14 @@ NODE_CLASS_MAPPINGS = {
     "CartoonizeImageToURL": CartoonizeImageToURL,
     "CartoonizeSubmit": CartoonizeSubmit,
     "CartoonizePollResult": CartoonizePollResult,
+    "CartoonizePortrait": CartoonizePortrait,
 }
 
 NODE_DISPLAY_NAME_MAPPINGS = {
     "CartoonizeImageToURL": "Image to URL",
     "CartoonizeSubmit": "Submit Cartoonize",
     "CartoonizePollResult": "Poll Result",
+    "CartoonizePortrait": "Cartoonize Portrait",
 }
 
 _comfy.add_route(f"{UPLOADS_ROUTE}/{{name}}", serve_upload)

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from ..utils import config, pasted_keys
-from ..utils.backend import host_name
 from ..utils.errors import ConfigurationError
-from ..utils.hosting.hosts import settings_of
 from ..utils.hosting.settings import LOCAL
-from ..utils.hosting.uploads import Uploads
 from ..utils.logs import logger
 from . import _comfy
 
@@ -41,6 +38,8 @@ def check_host(name: str | None) -> bool | str:
     """Return True, or what is wrong with the image host in words; None is a value that is linked, known only later."""
     if name in (None, "", config.AUTO):
         return True
+    from ..utils.hosting.hosts import settings_of
+
     problem = pasted_keys.problem("host", str(name))
     return problem or _checked(lambda settings: settings_of(settings, str(name)))
 
@@ -63,6 +62,9 @@ def _checked(check: Callable[[config.Config], object]) -> bool | str:
 
 def age_of_links(host: str | None) -> str:
     """Return a text that changes when the links of a host should be made anew; what is broken is told by the run."""
+    from ..utils.backend import host_name
+    from ..utils.hosting.uploads import Uploads
+
     try:
         settings = _comfy.load_config()
         try:

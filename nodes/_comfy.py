@@ -1,35 +1,37 @@
-"""All contact with ComfyUI and torch: tensors, progress, Cancel, and where state lives.
+"""All contact with ComfyUI and torch: tensors, the display of a node, Cancel, routes, and where state lives.
 
 Every import of them is inside a function, so the pack loads, and its nodes run, where neither is installed.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
+import uuid
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, wait
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from ..utils import config
 from ..utils.errors import Cancelled, InputError
 from ..utils.home import STATE_FOLDER, home_of
 from ..utils.logs import logger
-from ..utils.monitor import Monitor, Progress
-from ..utils.threads import start
+
+if TYPE_CHECKING:  # imported when a node runs: ComfyUI's start waits for what is imported here
+    from ..utils.config import Config
+    from ..utils.images import Picture
 
 CATEGORY = "image/cartoonize"
 R = TypeVar("R")
-_SLICE_S = 0.05  # how long a wait may be deaf to Cancel
+_BAR_STEPS = 1000
 _log = logger(__name__)
 
 
-def load_config() -> config.Config:
+def load_config() -> Config:
     """Read the configuration."""
+    from ..utils import config
+
     return config.load(_own_home())
 
 
@@ -80,14 +82,41 @@ def image_arrays(tensors: Sequence[Any]) -> list[np.ndarray[Any, Any]]:
     return arrays
 
 
-def to_tensor(values: np.ndarray[Any, Any]) -> Any:
-    """Return the array as a torch tensor, sharing its memory."""
+def tensor_or_block(values: np.ndarray[Any, Any] | None, why_none: str | None) -> Any:
+    """Return the array as a torch tensor, sharing its memory; for None a block that says why."""
+    if values is None:
+        return _block(why_none)
     import torch
 
     return torch.from_numpy(values)
 
 
-def blocked(message: str | None) -> Any:
+def preview(pictures: Sequence[Picture]) -> dict[str, list[dict[str, str]]]:
+    """Return what shows the pictures on the node; they lie in ComfyUI's temporary folder, without any metadata.
+
+    A preview that cannot be written is left out: it must not cost the pictures.
+    """
+    try:
+        import folder_paths
+    except ImportError:
+        return {}
+    from ..utils.images import encode_jpeg, encode_png
+
+    shown = []
+    try:
+        folder = Path(folder_paths.get_temp_directory())
+        folder.mkdir(parents=True, exist_ok=True)
+        for picture in pictures:
+            kind = "jpg" if picture.alpha is None else "png"
+            name = f"cartoonize_{uuid.uuid4().hex}.{kind}"
+            (folder / name).write_bytes(encode_jpeg(picture) if kind == "jpg" else encode_png(picture))
+            shown.append({"filename": name, "subfolder": "", "type": "temp"})
+    except OSError as error:
+        _log.warning("a preview cannot be written: %s", error)
+    return {"images": shown}
+
+
+def _block(message: str | None) -> Any:
     """Return a value that stops the nodes behind this output, or behind this item of a list.
 
     With a message they say why, which ends the run; without one they are left out in silence.
@@ -99,81 +128,40 @@ def blocked(message: str | None) -> Any:
     return ExecutionBlocker(message)
 
 
-def run_at_once(work: Callable[[Monitor], R], on_cancel: str) -> R:
-    """Run the work in a thread and wait for it within the node's first step, never awaiting.
+class NodeDisplay:
+    """The bar and the status text of the executing node; nothing where there is no page."""
 
-    `on_cancel` is logged when Cancel ends the node: what became of the work, and how to go on.
-
-    ComfyUI starts a ready sampler the moment an async node awaits, and its loop stands still until the sampler is
-    done. A short node that awaits would be continued only then, and all that hangs on it with it.
-    """
-    watched = _Watched(work, on_cancel)
-    while not watched.future.done():
-        watched.look()
-        wait([watched.future], timeout=_SLICE_S)
-    return watched.result()
-
-
-async def run_beside(work: Callable[[Monitor], R], on_cancel: str) -> R:
-    """Run the work in a thread, started before the first await, so that it goes on while a sampler holds the loop.
-
-    `on_cancel` is logged when Cancel ends the node: what became of the work, and how to go on.
-    """
-    watched = _Watched(work, on_cancel)
-    done = asyncio.wrap_future(watched.future)
-    try:
-        while not done.done():
-            watched.look()
-            await asyncio.wait([done], timeout=_SLICE_S)
-    except asyncio.CancelledError:  # another node failed; leaving this node it would end ComfyUI's worker thread
-        watched.cancel()
-        raise _interrupt() from None
-    finally:
-        done.cancel()  # the work may outlive this loop, and must not call back into it
-    return watched.result()
-
-
-class _Watched(Generic[R]):
-    """Work in a thread, seen from its node: hands Cancel in, and progress out to the page."""
-
-    def __init__(self, work: Callable[[Monitor], R], on_cancel: str) -> None:
-        self._on_cancel = on_cancel
-        self._monitor = Monitor()
-        self._show = _progress_display()
-        self.future: Future[R] = start(lambda: work(self._monitor), "node")
-
-    def look(self) -> None:
-        """Show new progress; end the node as cancelled if Cancel was pressed, whatever the work is doing."""
-        if _cancel_pressed():
-            self.cancel()
-            raise _interrupt()
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._server: Any = None
+        self._node_id: str | None = None
+        self._drawn = -1
         try:
-            self._draw()
-        except BaseException:  # drawing progress is where ComfyUI raises its interrupt, too
-            self.cancel()
-            raise
+            from comfy.utils import ProgressBar
+            from comfy_execution.utils import get_executing_context
+            from server import PromptServer
+        except ImportError:
+            return
+        context = get_executing_context()
+        self._node_id = context.node_id if context else None
+        self._bar = ProgressBar(_BAR_STEPS, node_id=self._node_id)
+        self._server = getattr(PromptServer, "instance", None)
 
-    def cancel(self) -> None:
-        """Tell the work to stop at its next wait, without waiting for it."""
-        self._monitor.cancel()
-        _log.info("Cancelled while: %s. %s", self._monitor.progress.text or "starting", self._on_cancel)
+    def draw(self, share: float) -> None:
+        """Draw the bar, if it has moved; from 0 to 1."""
+        steps = round(share * _BAR_STEPS)
+        if self._bar is not None and steps != self._drawn:
+            self._drawn = steps
+            self._bar.update_absolute(steps, _BAR_STEPS)
 
-    def result(self) -> R:
-        """Return the result of finished work, or raise its error.
-
-        A result that is there is handed on even if Cancel was pressed meanwhile: ComfyUI keeps it, and it may have
-        cost money.
-        """
-        if not _cancel_pressed():
-            self._draw()  # before an error, too: it may be shorter than the time between two looks
-        return self.future.result()
-
-    def _draw(self) -> None:
-        for progress in self._monitor.news():
-            self._show(progress)
+    def say(self, text: str) -> None:
+        """Show the text on the node, in the page that queued the graph; safe in any thread."""
+        if self._server is not None and self._node_id is not None:
+            self._server.send_progress_text(text, self._node_id, getattr(self._server, "client_id", None))
 
 
-def _cancel_pressed() -> bool:
+def cancel_pressed() -> bool:
+    """Return whether the user has pressed Cancel."""
     try:
         from comfy.model_management import processing_interrupted
     except ImportError:
@@ -181,7 +169,7 @@ def _cancel_pressed() -> bool:
     return bool(processing_interrupted())
 
 
-def _interrupt() -> BaseException:
+def interrupt() -> BaseException:
     """Return ComfyUI's interrupt; it is a BaseException there since 0.20."""
     try:
         from comfy.model_management import InterruptProcessingException
@@ -189,24 +177,3 @@ def _interrupt() -> BaseException:
         return Cancelled("Cancelled.")
     error: BaseException = InterruptProcessingException()
     return error
-
-
-def _progress_display() -> Callable[[Progress], None]:
-    """Return what draws progress on the executing node: its bar and its status text; nothing without a page."""
-    try:
-        from comfy.utils import ProgressBar
-        from comfy_execution.utils import get_executing_context
-        from server import PromptServer
-    except ImportError:
-        return lambda progress: None
-    context = get_executing_context()
-    node_id = context.node_id if context else None
-    bar = ProgressBar(1, node_id=node_id)
-    server = getattr(PromptServer, "instance", None)
-
-    def show(progress: Progress) -> None:
-        bar.update_absolute(progress.done, progress.total)
-        if server is not None and node_id is not None:
-            server.send_progress_text(progress.text, node_id)
-
-    return show

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..utils import pasted_keys
-from ..utils.backend import open_host, open_journal
-from ..utils.config import AUTO
-from ..utils.hosting.upload import FORMATS, Encoding, Hosted, summary, upload
-from ..utils.hosting.uploads import Uploads
-from ..utils.images import from_float
-from ..utils.monitor import Monitor
-from . import _choices, _comfy
+from ..utils.choices import FORMATS, OUT_OF_LIMITS
+from . import _comfy, _waiting
+
+if TYPE_CHECKING:
+    from ..utils.monitor import Monitor
 
 
 class CartoonizeImageToURL:
@@ -33,6 +29,9 @@ class CartoonizeImageToURL:
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
         """Return the inputs; names and order are part of saved graphs."""
+        from ..utils.config import AUTO
+        from . import _choices
+
         return {
             "required": {
                 "images": ("IMAGE", {"tooltip": "A batch, or a list of batches of any sizes."}),
@@ -54,7 +53,7 @@ class CartoonizeImageToURL:
                     },
                 ),
                 "out_of_limits": (
-                    ["fit", "error"],
+                    list(OUT_OF_LIMITS),
                     {
                         "default": "fit",
                         "tooltip": "The service takes 257 to 4999 pixels per side, at most 4:1, and 50 MB. 'fit' "
@@ -67,31 +66,25 @@ class CartoonizeImageToURL:
     @classmethod
     def VALIDATE_INPUTS(cls, host: list[str | None]) -> bool | str:
         """Accept a host of this machine; one from somebody else's workflow gets a sentence, not a red box."""
+        from . import _choices
+
         return _choices.check_host(_comfy.only(host))
 
     @classmethod
     def IS_CHANGED(cls, host: list[str | None], **others: Any) -> str:
         """Return a text that changes when links that ComfyUI remembers should be made anew."""
+        from . import _choices
+
         return _choices.age_of_links(_comfy.only(host))
 
     async def run(self, images: list[Any], host: list[str], format: list[str], out_of_limits: list[str]) -> tuple[str]:
         """Return the links, one a line."""
 
-        def work(monitor: Monitor) -> list[Hosted]:
-            pasted_keys.check(host=_comfy.only(host))
-            settings = _comfy.load_config()
-            profile = settings.described(AUTO)  # uploading needs none of its keys
-            target = open_host(settings, _comfy.only(host), profile)
-            arrays = _comfy.image_arrays(images)
-            hosted = upload(
-                [partial(from_float, array, f"image {n}") for n, array in enumerate(arrays, 1)],
-                target,
-                Encoding(_comfy.only(format), _comfy.only(out_of_limits) == "fit", profile.limits),
-                uploads=Uploads(settings),
-                journal=open_journal(settings),
-                monitor=monitor,
-            )
-            monitor.report(1, 1, summary(hosted, target.settings))
-            return hosted
+        def work(monitor: Monitor) -> tuple[str, ...]:
+            from . import _recipes
 
-        return ("\n".join(h.url for h in _comfy.run_at_once(work, "Nothing was submitted.")),)
+            return _recipes.links_of(
+                images, _comfy.only(host), _comfy.only(format), _comfy.only(out_of_limits), monitor
+            )
+
+        return ("\n".join(_waiting.run_at_once(work, "Nothing was submitted.")),)

@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+from ..utils.choices import OnFailure, Sizes
+from . import _comfy, _waiting
 
-from ..utils import pasted_keys
-from ..utils.backend import connect
-from ..utils.batches import Batch, Sizes, make_batch, split
-from ..utils.collection import collect
-from ..utils.config import AUTO
-from ..utils.images import from_float
-from ..utils.monitor import Monitor, count
-from ..utils.outcomes import OnFailure, describe, settle
-from ..utils.references import lines, parse_references
-from ..utils.report import write_report
-from . import _choices, _comfy
-
-_NO_BATCH = "The pictures have different sizes and 'sizes' is 'list only': connect image_list of Poll Result instead."
-
-
-@dataclass(frozen=True)
-class _Finished:
-    """What the node hands on, still without torch; a single is None where an image has no picture."""
-
-    batch: Batch | None
-    why_none: str  # what stops the nodes behind a batch that there is not
-    singles: list[NDArray[np.float32] | None]
-    links: str
-    report: str
+if TYPE_CHECKING:
+    from ..utils.monitor import Monitor
+    from ._recipes import Finished
 
 
 class CartoonizePollResult:
@@ -45,6 +23,7 @@ class CartoonizePollResult:
     )
     SEARCH_ALIASES = ["cartoonize result", "cartoon", "anime", "manga", "portrait", "download"]
     INPUT_IS_LIST = True
+    OUTPUT_NODE = True
     RETURN_TYPES = ("IMAGE", "IMAGE", "MASK", "STRING", "STRING")
     RETURN_NAMES = ("images", "image_list", "mask", "result_urls", "report")
     OUTPUT_IS_LIST = (False, True, False, False, False)
@@ -62,6 +41,9 @@ class CartoonizePollResult:
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
         """Return the inputs; names and order are part of saved graphs."""
+        from ..utils.config import AUTO
+        from . import _choices
+
         return {
             "required": {
                 "task_id": (
@@ -106,6 +88,8 @@ class CartoonizePollResult:
     @classmethod
     def VALIDATE_INPUTS(cls, profile: list[str | None], task_id: list[str | None]) -> bool | str:
         """Accept a profile of this machine, and ids without keys; what is wrong is a sentence, not a red box."""
+        from . import _choices
+
         return _choices.check_profile(_comfy.only(profile), task_id=task_id)
 
     async def run(
@@ -116,41 +100,27 @@ class CartoonizePollResult:
         sizes: list[str],
         profile: list[str],
         originals: list[Any] | None = None,
-    ) -> tuple[Any, ...]:
-        """Return batch, list, mask, links and report."""
+    ) -> dict[str, Any]:
+        """Return batch, list, mask, links and report; the pictures are shown on the node."""
 
-        def work(monitor: Monitor) -> _Finished:
+        def work(monitor: Monitor) -> Finished:
+            from ..utils import pasted_keys
+            from ..utils.references import lines, parse_references
+            from . import _recipes
+
             pasted_keys.check(task_id="\n".join(task_id), profile=_comfy.only(profile))
-            backend = connect(_comfy.load_config(), _comfy.only(profile))
-            spare = None if originals is None else _comfy.image_arrays(originals)
+            wishes = _recipes.Wishes(
+                _comfy.only(timeout), OnFailure(_comfy.only(on_failure)), Sizes(_comfy.only(sizes))
+            )
             tasks = parse_references(lines("\n".join(task_id)))
-            collection = collect(backend, tasks, timeout_s=_comfy.only(timeout), monitor=monitor)
-            choice = OnFailure(_comfy.only(on_failure))
-            # else a broken original would cost a finished task
-            needed = spare if choice is OnFailure.ORIGINAL else None
-            places = settle(
-                collection,
-                choice,
-                None if needed is None else [from_float(a, f"original {n}") for n, a in enumerate(needed, 1)],
-            )
-            pictures = [picture for picture in places if picture is not None]
-            monitor.report(1, 1, f"{len(pictures)} of {count(len(collection.outcomes), 'picture')}")
-            batch = make_batch(pictures, Sizes(_comfy.only(sizes))) if pictures else None
-            singles = iter(split(batch, pictures))
-            return _Finished(
-                batch=batch,
-                why_none=_NO_BATCH if pictures else describe(collection),
-                singles=[None if picture is None else next(singles) for picture in places],
-                links="\n".join(outcome.url for outcome in collection.outcomes),
-                report=write_report(collection, backend.profile.name, None if spare is None else len(spare)),
-            )
+            return _recipes.pictures_of(tasks, _comfy.only(profile), wishes, monitor, originals)
 
-        ids = ", ".join(lines("\n".join(task_id)))
-        done = await _comfy.run_beside(work, f"The tasks go on, and Run continues with them: {ids}")
-        return (
-            _comfy.to_tensor(done.batch.images) if done.batch else _comfy.blocked(done.why_none),
-            [_comfy.blocked(None) if single is None else _comfy.to_tensor(single) for single in done.singles],
-            _comfy.to_tensor(done.batch.masks) if done.batch else _comfy.blocked(done.why_none),
+        done = await _waiting.run_beside(work, "Run asks again.")
+        result = (
+            _comfy.tensor_or_block(done.batch and done.batch.images, done.why_none),
+            [_comfy.tensor_or_block(single, None) for single in done.singles],
+            _comfy.tensor_or_block(done.batch and done.batch.masks, done.why_none),
             done.links,
             done.report,
         )
+        return {"ui": done.preview, "result": result}

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..utils import pasted_keys
-from ..utils.backend import connect
-from ..utils.config import AUTO
-from ..utils.contract import Limits
-from ..utils.monitor import Monitor
-from ..utils.references import TaskRef, lines
-from ..utils.submission import Request, submit
-from . import _choices, _comfy
+from . import _comfy, _waiting
 
-_ON_CANCEL = (
-    "What was sent is remembered: Run continues with its task, or says that the outcome is not known. Nothing is sent "
-    "twice by itself."
-)
+if TYPE_CHECKING:
+    from ..utils.monitor import Monitor
+    from ..utils.references import TaskRef
 
 
 class CartoonizeSubmit:
@@ -39,6 +31,10 @@ class CartoonizeSubmit:
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
         """Return the inputs; names and order are part of saved graphs."""
+        from ..utils.config import AUTO
+        from ..utils.contract import Limits
+        from . import _choices
+
         limits = Limits()
         return {
             "required": {
@@ -94,6 +90,8 @@ class CartoonizeSubmit:
         cls, profile: list[str | None], image_urls: list[str | None], report: list[str | None] | None = None
     ) -> bool | str:
         """Accept a profile of this machine, and texts without keys; what is wrong is a sentence, not a red box."""
+        from . import _choices
+
         return _choices.check_profile(_comfy.only(profile), image_urls=image_urls, report=report)
 
     async def run(
@@ -107,14 +105,17 @@ class CartoonizeSubmit:
         """Return the tasks, one a line."""
 
         def work(monitor: Monitor) -> list[TaskRef]:
-            pasted_keys.check(image_urls="\n".join(image_urls), profile=_comfy.only(profile))
+            from ..utils.references import lines
+            from ..utils.submission import Request
+            from . import _recipes
+
             request = Request(
                 links=tuple(lines("\n".join(image_urls))),
                 priority=_comfy.only(priority),
                 variation=_comfy.only(variation),
                 report=_comfy.only(report) if report else "",
             )
-            return submit(connect(_comfy.load_config(), _comfy.only(profile)), request, monitor)
+            return _recipes.tasks_of(request, _comfy.only(profile), monitor)
 
-        tasks = "\n".join(map(str, _comfy.run_at_once(work, _ON_CANCEL)))
+        tasks = "\n".join(map(str, _waiting.run_at_once(work, "Nothing was sent yet.")))
         return {"ui": {"text": [tasks]}, "result": (tasks,)}

@@ -27,7 +27,7 @@ class StandInHost:
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Make the modules importable until the test ends."""
         context = SimpleNamespace(node_id="7", prompt_id="p", list_index=None)
-        page = SimpleNamespace(send_progress_text=lambda text, node_id: self.texts.append(text))
+        page = SimpleNamespace(send_progress_text=lambda text, node_id, sid=None: self.texts.append(text))
         modules: dict[str, dict[str, Any]] = {
             "comfy": {},
             "comfy.model_management": {

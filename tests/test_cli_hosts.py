@@ -21,7 +21,8 @@ from cartoonize_pack.utils.errors import ConfigurationError, UnreachableError
 from cartoonize_pack.utils.hosting import Upload, hosts, new_name, uploads
 from cartoonize_pack.utils.hosting.records import Place
 from cartoonize_pack.utils.hosting.registry import Registry
-from cartoonize_pack.utils.hosting.settings import UPLOADS_ROUTE, LocalSettings
+from cartoonize_pack.utils.hosting.settings import LocalSettings
+from cartoonize_pack.utils.routes import UPLOADS_ROUTE
 from cartoonize_pack.utils.hosting.upload import OpenHost
 from cartoonize_pack.utils.journal import Journal
 from cartoonize_pack.utils.records import State

@@ -874,7 +874,7 @@ def test_the_deadline_names_the_task_and_how_to_go_on(api: HTTPServer, backend: 
     ):
         assert words in str(caught.value)
     assert "charges for it once" in str(caught.value)
-    assert monitor.progress == Progress(0, 1, "task t1: in progress, about 30 s")
+    assert monitor.progress == Progress(0, 1, "in progress, asking again in 30 s\ntask t1")
 
 
 @pytest.mark.parametrize("rows", [("slow", "t2", "t3"), ("t2", "slow", "t3"), ("t3", "t2", "slow")])

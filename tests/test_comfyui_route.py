@@ -25,7 +25,8 @@ from cartoonize_pack.nodes.uploads_route import serve_upload
 from cartoonize_pack.utils.errors import ConfigurationError
 from cartoonize_pack.utils.hosting import Upload, new_name
 from cartoonize_pack.utils.hosting.comfyui import FOLDER, ComfyUIHost, answer
-from cartoonize_pack.utils.hosting.settings import UPLOADS_ROUTE, ComfyUISettings
+from cartoonize_pack.utils.hosting.settings import ComfyUISettings
+from cartoonize_pack.utils.routes import UPLOADS_ROUTE
 from cartoonize_pack.utils.hosting.signing import KEY_FILE, Verdict, ensure_key, read_key, signature, verdict
 from cartoonize_pack.utils.monitor import Monitor
 from cartoonize_pack.utils.service.pictures import PictureStore, is_name

@@ -19,7 +19,7 @@ from cartoonize_pack.utils.hosting.comfyui import ComfyUIHost
 from cartoonize_pack.utils.hosting.http import HttpHost
 from cartoonize_pack.utils.hosting.local import LocalHost
 from cartoonize_pack.utils.hosting.registry import FILE
-from cartoonize_pack.utils.hosting.settings import UPLOADS_ROUTE
+from cartoonize_pack.utils.routes import UPLOADS_ROUTE
 from cartoonize_pack.utils.hosting.storage import ObjectStorage
 from cartoonize_pack.utils.hosting.uploads import Uploads
 from cartoonize_pack.utils.service import server

@@ -1,20 +1,25 @@
-"""The three nodes: schema, the main path, waiting and Cancel, bad input."""
+"""The nodes: schema, the main path, waiting and Cancel, bad input."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import threading
 import time
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 from cartoonize_pack import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
-from cartoonize_pack.nodes._comfy import run_at_once
+from cartoonize_pack.nodes import _comfy
+from cartoonize_pack.nodes._waiting import run_at_once
 from cartoonize_pack.utils.errors import DeadlineError, InputError, ServiceError, UnreachableError
 from cartoonize_pack.utils.monitor import Monitor
-from node_calls import IMAGE_TO_URL, POLL, SUBMIT, batch, coroutine, execute
+from node_calls import IMAGE_TO_URL, POLL, PORTRAIT, SUBMIT, batch, coroutine, execute, executed
+from PIL import Image
 from scripted_service import ScriptedService
 from stand_in_host import Interrupt, StandInHost
 
@@ -41,11 +46,13 @@ def test_ids_names_and_order_are_those_of_saved_graphs() -> None:
         "CartoonizeImageToURL": ["images", "host", "format", "out_of_limits"],
         "CartoonizeSubmit": ["image_urls", "priority", "profile", "variation", "report"],
         "CartoonizePollResult": ["task_id", "timeout", "on_failure", "sizes", "profile", "originals"],
+        "CartoonizePortrait": ["images", "profile", "on_failure", "sizes", "timeout", "variation"],
     }
     assert {node_id: node.RETURN_NAMES for node_id, node in NODE_CLASS_MAPPINGS.items()} == {
         "CartoonizeImageToURL": ("image_urls",),
         "CartoonizeSubmit": ("task_id",),
         "CartoonizePollResult": ("images", "image_list", "mask", "result_urls", "report"),
+        "CartoonizePortrait": ("images", "mask", "report"),
     }
     assert set(NODE_DISPLAY_NAME_MAPPINGS) == set(NODE_CLASS_MAPPINGS)
 
@@ -70,9 +77,10 @@ def test_no_widget_can_hold_a_key_or_an_address_of_the_service() -> None:
     assert not [name for name in names if any(word in name for word in ("key", "secret", "token", "base", "endpoint"))]
 
 
-def test_a_graph_may_end_at_submit() -> None:
+@pytest.mark.parametrize("node", [SUBMIT, POLL, PORTRAIT])
+def test_a_graph_may_end_at(node: Any) -> None:
     """An output node, so that ComfyUI runs it without anything behind it."""
-    assert SUBMIT.OUTPUT_NODE is True
+    assert node.OUTPUT_NODE is True
 
 
 def test_the_profile_of_another_machine_is_explained_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,8 +117,66 @@ def test_a_batch_goes_through_all_three_nodes_with_no_account(host: StandInHost)
         (0, task_id, "complete", 280),
         (1, task_id, "complete", 280),
     ]
-    assert host.bars[-1] == (1, 1)
+    assert host.bars[-1] == (1000, 1000)
     assert any("complete" in text or "in progress" in text for text in host.texts)
+
+
+def test_one_node_is_the_whole_way(host: StandInHost) -> None:
+    """Embedded service: batch, mask and report; the bar goes forward only, through all of it."""
+    pictures = np.random.default_rng(2).random((2, 300, 280, 3), np.float32)
+    images, mask, report = execute(PORTRAIT, images=pictures, profile="local-manga")
+    assert images.shape == (2, 300, 280, 3)
+    assert mask.shape == (2, 300, 280)
+    assert [entry["status"] for entry in json.loads(report)["images"]] == ["complete", "complete"]
+    assert host.bars == sorted(host.bars)
+    assert host.bars[-1] == (1000, 1000)
+    assert "looking at 2 images" in host.texts
+    assert "uploaded image 2 of 2 to 'local'" in host.texts
+    assert host.texts[-1] == "2 of 2 pictures"
+
+
+def test_one_node_and_three_are_the_same_work(service: ScriptedService) -> None:
+    """What one of them paid for, the other hands on; 'variation' buys anew in both."""
+    execute(PORTRAIT, images=batch(2))
+    submitted(2)
+    assert len(service.submissions) == 1
+    execute(PORTRAIT, images=batch(2), variation=1)
+    assert len(service.submissions) == 2
+
+
+def test_one_node_puts_originals_in_the_places_of_failures(service: ScriptedService) -> None:
+    """They are its own images; with 'skip' and nothing at all the outputs say why."""
+    service.failed = {("task-1", 0): "no face found"}
+    images, _, report = execute(PORTRAIT, images=batch(1, value=0.25), on_failure="original")
+    assert images.shape == (1, 260, 300, 3)
+    assert abs(float(images.mean()) - 0.25) < 0.01
+    assert json.loads(report)["failed"] == 1
+    images, mask, _ = execute(PORTRAIT, images=batch(1, value=0.25), on_failure="skip")
+    assert "no face found" in images.message
+    assert "no face found" in mask.message
+
+
+@pytest.mark.parametrize("node", [POLL, PORTRAIT])
+def test_finished_pictures_are_shown_on_the_node(
+    service: ScriptedService, node: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In ComfyUI's temporary folder, at their own sizes, with nothing in them but pixels; no folder, no preview."""
+    service.sizes = [(300, 260), (320, 200)]
+    folder = ModuleType("folder_paths")
+    folder.__dict__.update(get_temp_directory=lambda: str(tmp_path / "temp"))
+    inputs = {"images": batch(2)} if node is PORTRAIT else {"task_id": submitted(2)}
+    monkeypatch.setitem(sys.modules, "folder_paths", folder)
+    monkeypatch.setattr(_comfy, "_own_home", lambda: None)
+    shown = executed(node, **inputs)["ui"]["images"]
+    assert [(entry["type"], entry["subfolder"]) for entry in shown] == [("temp", "")] * 2
+    for entry, size in zip(shown, service.sizes, strict=True):
+        with Image.open(tmp_path / "temp" / entry["filename"]) as picture:
+            assert picture.size == size
+            assert not {"exif", "comment", "prompt", "workflow"} & set(picture.info)
+    folder.__dict__.update(get_temp_directory=lambda: "/dev/null/temp")
+    answer = executed(node, **inputs)
+    assert answer["ui"] == {"images": []}
+    assert answer["result"][0].shape == (2, 260, 300, 3)
 
 
 def test_a_list_of_mixed_sizes_is_one_submission(service: ScriptedService) -> None:
@@ -202,8 +268,22 @@ def test_cancel_while_waiting_takes_effect_at_once_and_the_task_goes_on(
     with pytest.raises(Interrupt):
         execute(POLL, task_id=task_id)
     assert time.monotonic() - pressed[0] < HEARD_S
+    assert host.texts[-1] == f"Cancelled. The tasks go on, and Run continues with them: {task_id}"
     host.interrupted = False
     assert execute(POLL, task_id=task_id)[0].shape == (1, 260, 300, 3)
+    assert len(service.submissions) == 1
+
+
+def test_cancel_of_the_one_node_says_what_goes_on(host: StandInHost, service: ScriptedService) -> None:
+    """The id is on the node; Run continues with that task."""
+    service.task_s = 2.0
+    pressed = _cancel_after(host, 1.0)
+    with pytest.raises(Interrupt):
+        execute(PORTRAIT, images=batch())
+    assert time.monotonic() - pressed[0] < HEARD_S
+    assert host.texts[-1] == "Cancelled. The tasks go on, and Run continues with them: task-1"
+    host.interrupted = False
+    assert execute(PORTRAIT, images=batch())[0].shape == (1, 260, 300, 3)
     assert len(service.submissions) == 1
 
 

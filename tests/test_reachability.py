@@ -691,11 +691,12 @@ def test_cancel_ends_it_at_once_and_not_all_are_asked_at_once(site: Site) -> Non
 
 def test_progress_is_told_link_by_link(site: Site) -> None:
     """Good or bad; the same link twice is one."""
-    monitor = Monitor()
+    told: list[Progress] = []
+    monitor = Monitor(told.append)
     links = [site.link(path) for path in ("/1.png", "/gone", "/1.png", "/1.png?2")]
     checked(links, trial(), NOW, monitor)
     text = "checking that the service can fetch 3 links"
-    assert monitor.news() == [Progress(done, 3, text) for done in range(4)]
+    assert told == [Progress(done, 3, text) for done in range(4)]
     checked(links[:1], trial(), NOW, monitor)
     assert monitor.progress == Progress(1, 1, "checking that the service can fetch 1 link")
 

@@ -18,7 +18,7 @@ from cartoonize_pack.utils.errors import (
     ServiceError,
     UnreachableError,
 )
-from cartoonize_pack.utils.monitor import Monitor
+from cartoonize_pack.utils.monitor import Monitor, Progress
 from cartoonize_pack.utils.records import State
 from cartoonize_pack.utils.sending import retry_wait_s
 from cartoonize_pack.utils.submission import Request, submit
@@ -105,11 +105,11 @@ def test_a_service_that_is_busy_is_asked_again_and_accepts_once(
     for _ in range(2):
         api.expect_ordered_request("/batch", method="POST").respond_with_handler(answer)
     api.expect_ordered_request("/batch", method="POST").respond_with_json(ACCEPTED)
-    monitor = Monitor()
-    assert [str(task) for task in submit(backend, REQUEST, monitor)] == ["t-1"]
+    told: list[Progress] = []
+    assert [str(task) for task in submit(backend, REQUEST, Monitor(told.append))] == ["t-1"]
     assert seen == [[State.SENDING]] * 2
     assert states(backend) == [State.ACCEPTED]
-    assert any("Trying again in" in progress.text for progress in monitor.news())
+    assert any("Trying again in" in progress.text for progress in told)
 
 
 def test_a_service_that_stays_busy_is_an_error_after_four_requests(api: HTTPServer, backend: Backend) -> None:
@@ -145,10 +145,10 @@ def test_where_there_is_no_connection_it_is_tried_again(
 ) -> None:
     """Refused, no such name, no TLS there: nothing arrived, four attempts, and the sentence says so."""
     monkeypatch.setenv("CARTOONIZE_CREATE_URL", url.format(port=api.port))
-    monitor = Monitor()
+    told: list[Progress] = []
     with pytest.raises(UnreachableError, match="Nothing was sent, nothing was charged"):
-        submit(connect(config.load(), "env"), REQUEST, monitor)
-    assert any("Trying again in" in progress.text for progress in monitor.news())
+        submit(connect(config.load(), "env"), REQUEST, Monitor(told.append))
+    assert any("Trying again in" in progress.text for progress in told)
     (record,) = backend.journal.submissions()
     assert (record.state, record.number) == (State.REFUSED, 4)  # each attempt is a record that replaces the one before
 

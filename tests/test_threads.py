@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 
 import pytest
@@ -315,50 +315,65 @@ def test_a_monitor_that_was_not_cancelled_lets_work_go_on() -> None:
     assert monitor.progress == Progress(0, 1, "")
 
 
-def test_news_is_everything_since_the_last_look_in_order() -> None:
-    """What is said quickly, one after the other, is shown, too; and nothing twice."""
-    monitor = Monitor()
-    assert monitor.news() == []
-    monitor.report(0, 2, "begin")
-    monitor.step("one")
-    monitor.step("two")
-    assert monitor.news() == [Progress(0, 2, "begin"), Progress(1, 2, "one"), Progress(2, 2, "two")]
-    assert monitor.news() == []
-    monitor.report(0, 2, "begin")
-    assert monitor.news() == [Progress(0, 2, "begin")]
-    assert monitor.progress == Progress(0, 2, "begin")
+def told_by(work: Callable[[Monitor], object]) -> list[Progress]:
+    """All that a monitor tells while the work reports to it."""
+    told: list[Progress] = []
+    work(Monitor(told.append))
+    return told
 
 
-def test_what_is_said_again_is_no_news() -> None:
-    """A service that is asked every second gives the same answer many times; any change of it is news."""
-    monitor = Monitor()
-    for _ in range(3):
-        monitor.report(0, 2, "waiting")
-    assert monitor.news() == [Progress(0, 2, "waiting")]
-    monitor.report(0, 2, "waiting")
-    assert monitor.news() == []
-    for done, total, text in [(1, 2, "waiting"), (1, 3, "waiting"), (1, 3, "drawing"), (0, 2, "waiting")]:
-        monitor.report(done, total, text)
-    assert [progress.text for progress in monitor.news()] == ["waiting", "waiting", "drawing", "waiting"]
+def test_everything_is_told_at_once_and_in_order() -> None:
+    """What is said quickly, one after the other, is told, too; and nothing twice in a row."""
+
+    def work(monitor: Monitor) -> None:
+        monitor.report(0, 2, "begin")
+        monitor.step("one")
+        monitor.step("two")
+        for _ in range(3):
+            monitor.report(0, 2, "waiting")  # a service that is asked every second gives the same answer many times
+        for done, total, text in [(1, 2, "waiting"), (1, 3, "waiting"), (1, 3, "drawing")]:
+            monitor.report(done, total, text)
+        monitor.say("trouble")
+
+    expected = [(0, 2, "begin"), (1, 2, "one"), (2, 2, "two"), (0, 2, "waiting"), (1, 2, "waiting"), (1, 3, "waiting")]
+    expected += [(1, 3, "drawing"), (1, 3, "trouble")]
+    assert told_by(work) == [Progress(*each) for each in expected]
 
 
-def test_news_that_nobody_looks_at_does_not_pile_up() -> None:
-    """The newest are kept."""
-    monitor = Monitor()
-    for n in range(1000):
-        monitor.report(n, 1000, "")
-    news = monitor.news()
-    assert 10 <= len(news) <= 100
-    assert [progress.done for progress in news] == list(range(1000 - len(news), 1000))
+def test_the_share_of_the_whole_never_goes_back() -> None:
+    """Parts within parts; a step back, or more to do than was thought, leaves the bar where it is."""
+
+    def work(monitor: Monitor) -> None:
+        with monitor.part(0.0, 0.5):
+            monitor.report(1, 2, "a")
+            monitor.report(0, 2, "b")
+            with monitor.part(0.5, 1.0):
+                monitor.report(1, 2, "c")
+        with monitor.part(0.5, 1.0):
+            monitor.report(0, 0, "nothing to do")
+            monitor.report(1, 1, "d")
+
+    assert [(p.text, p.share) for p in told_by(work)] == [
+        ("a", 0.25), ("b", 0.25), ("c", 0.375), ("nothing to do", 0.5), ("d", 1.0),
+    ]  # fmt: skip
 
 
-def test_no_news_is_lost_or_doubled_between_threads() -> None:
-    """Many say something while one looks."""
-    monitor, seen = Monitor(), []
-    work = start(
-        lambda: map_bounded(lambda n: monitor.report(n, 40, ""), range(40), workers=4, monitor=monitor), "test"
-    )
-    while not work.done():
-        seen += monitor.news()
-    seen += monitor.news()
-    assert sorted(progress.done for progress in seen) == list(range(40))
+def test_after_cancel_nothing_is_told_any_more() -> None:
+    """The node says that it was cancelled, and work that ends behind it must not write over that."""
+
+    def work(monitor: Monitor) -> None:
+        monitor.report(0, 2, "begin")
+        monitor.cancel()
+        monitor.step("late")
+        assert monitor.progress.text == "late"
+
+    assert [progress.text for progress in told_by(work)] == ["begin"]
+
+
+def test_nothing_is_lost_or_doubled_between_threads() -> None:
+    """Many say something at the same time."""
+
+    def work(monitor: Monitor) -> None:
+        map_bounded(lambda n: monitor.report(n, 40, ""), range(40), workers=4, monitor=monitor)
+
+    assert sorted(progress.done for progress in told_by(work)) == list(range(40))

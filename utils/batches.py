@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .choices import Sizes
 from .images import Picture
-
-
-class Sizes(enum.Enum):
-    """What the batch does with pictures of different sizes."""
-
-    MATCH_FIRST = "match first"
-    PAD = "pad"
-    LIST_ONLY = "list only"
 
 
 @dataclass(frozen=True)

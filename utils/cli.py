@@ -104,19 +104,22 @@ def _failures(failed: Sequence[Outcome], photos: Sequence[Path]) -> str:
 def _run(options: argparse.Namespace, monitor: Monitor) -> Collection:
     settings = config.load()
     backend = connect(settings, f"local-{options.style}" if options.style else options.profile or config.AUTO)
-    hosted = upload(
-        [partial(picture_files.read, path) for path in options.photos],
-        open_host(settings, options.host, backend.profile),
-        Encoding("auto", may_fit=True, limits=backend.profile.limits),
-        uploads=backend.uploads,
-        journal=backend.journal,
-        monitor=monitor,
-    )
+    with monitor.part(0.0, 0.15):
+        hosted = upload(
+            [partial(picture_files.read, path) for path in options.photos],
+            open_host(settings, options.host, backend.profile),
+            Encoding("auto", may_fit=True, limits=backend.profile.limits),
+            uploads=backend.uploads,
+            journal=backend.journal,
+            monitor=monitor,
+        )
     request = Request(tuple(h.url for h in hosted), options.priority, options.variation)
-    refs = submit(backend, request, monitor)
+    with monitor.part(0.15, 0.2):
+        refs = submit(backend, request, monitor)
     if not backend.profile.is_local:  # it may have cost money: whatever happens next, the ids have been seen
         say(f"{monitor.progress.text}\nrun again to continue, or: portrait-cartoonize tasks resume")
-    return collect(backend, refs, timeout_s=options.timeout, monitor=monitor)
+    with monitor.part(0.2, 1.0):
+        return collect(backend, refs, timeout_s=options.timeout, monitor=monitor)
 
 
 def _targets(photos: Sequence[Path], out: Path | None, style: str) -> list[Path]:

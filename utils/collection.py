@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from .addresses import Policy
 from .alignment import TaskResults, arranged, nothing_came
 from .backend import Backend
 from .client import Client
@@ -30,6 +28,7 @@ from .references import TaskRef
 from .results import Kept
 from .tasks import watch
 from .threads import map_bounded
+from .waiting import POLLING, Waiting
 
 PARALLEL_DOWNLOADS = 4
 UNASSIGNED = 5000  # from here on the store numbers results of which it is not certain to which image they belong
@@ -59,10 +58,11 @@ def collect(backend: Backend, refs: Sequence[TaskRef], *, timeout_s: float, moni
     patience_s, profile = timeout_s, backend.profile
     memory = Memory(backend.journal, backend.results, profile.task_address, is_free=profile.is_local)
     with backend.client() as client:
-        collector = _Collector(backend.policy, memory, client, monitor)
-        for ref in refs:
+        collector = _Collector(backend, memory, client, monitor)
+        for number, ref in enumerate(refs):
             try:
-                results.append(collector.results_of(ref, patience_s))
+                with monitor.part(number / len(refs), (number + 1) / len(refs)):
+                    results.append(collector.results_of(ref, patience_s))
             except (DeadlineError, ServiceError, TaskFailedError) as error:
                 problems.append(error)
                 if isinstance(error, (DeadlineError, UnreachableError)):
@@ -79,8 +79,9 @@ def collect(backend: Backend, refs: Sequence[TaskRef], *, timeout_s: float, moni
 class _Collector:
     """The way of one task from its id to pictures."""
 
-    def __init__(self, policy: Policy, memory: Memory, client: Client, monitor: Monitor) -> None:
-        self._policy = policy
+    def __init__(self, backend: Backend, memory: Memory, client: Client, monitor: Monitor) -> None:
+        self._policy = backend.policy
+        self._is_local = backend.profile.is_local
         self._memory = memory
         self._client = client
         self._monitor = monitor
@@ -89,7 +90,8 @@ class _Collector:
         """Return what a task brought, each picture kept before anything is made of it."""
         submission, recalled = self._memory.submission(ref.task_id), self._memory.answer(ref.task_id)
         expected = len(ref.places) or (submission.images if submission else None)
-        task = recalled or self._watched(ref.task_id, timeout_s)
+        with self._monitor.part(0.0, POLLING):
+            task = recalled or self._watched(ref.task_id, timeout_s)
         is_whole = bool(task.images) and len(task.images) == (expected or len(task.images))
         if recalled is None and (is_whole or task.status is not TaskStatus.COMPLETE):
             self._memory.note(task)  # a complete task whose list is short, or long, may have the right one next time
@@ -99,23 +101,22 @@ class _Collector:
         kept = self._memory.pictures(task) if is_aligned else {}  # else an index does not say which picture it is
         if recalled is not None and len(kept) < sum(image.is_done for image in task.images):
             task = self._asked_again(task, kept)
-        outcomes = self._outcomes(task, kept, 0 if is_aligned else UNASSIGNED)
+        with self._monitor.part(POLLING, 1.0):
+            outcomes = self._outcomes(task, kept, 0 if is_aligned else UNASSIGNED)
         links = submission.links if submission else ()
         return TaskResults(ref, outcomes, expected, task, links, is_fresh=len(kept) < len(outcomes))
 
     def _watched(self, task_id: str, timeout_s: float) -> Task:
-        end = time.monotonic() + timeout_s
+        waiting = Waiting(task_id, self._monitor, is_estimate=self._is_local)
         try:
             for task in watch(
-                lambda: self._client.get_task(task_id, left_s=end - time.monotonic()),
+                lambda: self._client.get_task(task_id, left_s=waiting.left_s(timeout_s)),
                 timeout_s=timeout_s,
-                sleep=self._monitor.sleep,
+                sleep=waiting.sleep,
                 check_cancel=self._monitor.check,
-                on_trouble=lambda error, wait_s: self._monitor.report(
-                    0, 1, f"task {task_id}: {error} Asking again in {wait_s:.0f} s."
-                ),
+                on_trouble=waiting.troubled,
             ):
-                self._show(task)
+                waiting.answered(task)
         except (DeadlineError, UnreachableError, ContractError) as error:
             error.amend(
                 f"Task {task_id}: ", f" The task goes on at the service, which charges for it once. {go_on(task_id)}"
@@ -133,11 +134,6 @@ class _Collector:
     def _where(self, task_id: str) -> str:
         profile = self._memory.profile_of(task_id)
         return f" This machine submitted it with profile {profile!r}." if profile else ""
-
-    def _show(self, task: Task) -> None:
-        done = sum(image.is_done for image in task.images)
-        wait = "" if task.status.is_final or not task.wait_time_s else f", about {task.wait_time_s:.0f} s"
-        self._monitor.report(done, max(1, len(task.images)), f"task {task.task_id}: {task.status_words}{wait}")
 
     def _asked_again(self, task: Task, kept: Mapping[int, Kept]) -> Task:
         """Return a finished task with fresh links for pictures that are not kept any more, or the reason why not."""
@@ -158,11 +154,11 @@ class _Collector:
     def _outcomes(self, task: Task, kept: Mapping[int, Kept], first: int) -> list[Outcome]:
         """Return one outcome a result; what is fetched is kept under numbers from `first` on."""
         total = len(task.images)
-        self._monitor.report(0, max(1, total), f"task {task.task_id}: fetching {count(total, 'picture')}")
+        self._monitor.report(0, max(1, total), f"fetching {count(total, 'picture')}\ntask {task.task_id}")
 
         def outcome(index: int) -> Outcome:
             result = self._outcome(task, index, kept.get(index), first + index)
-            self._monitor.step(f"task {task.task_id}: picture {index + 1} of {total}")
+            self._monitor.step(f"fetched picture {index + 1} of {total}\ntask {task.task_id}")
             return result
 
         return map_bounded(outcome, range(total), workers=PARALLEL_DOWNLOADS, monitor=self._monitor)

@@ -19,6 +19,7 @@ from .redaction import redact
 # ComfyUI puts an error's module in front of its text, and gives a pack's modules the path of its folder as a name: in
 # the few words of its notice nothing else would be left to read.
 _SHOWN_AS = "portrait_cartoonize"
+_LONGEST_SENTENCE = 300  # characters
 
 
 class CartoonizeError(Exception):
@@ -35,6 +36,13 @@ class CartoonizeError(Exception):
     def amend(self, before: str, after: str) -> None:
         """Set the text between what a caller knows: which task it is about, and the next step."""
         self.args = (redact(f"{before}{self}{after}"),)
+
+    @property
+    def sentence(self) -> str:
+        """The first sentence of the text, for a node; ComfyUI's error message and log have the whole of it."""
+        first = str(self).strip().partition("\n")[0]
+        end = first.find(". ")
+        return (first if end < 0 else first[: end + 1])[:_LONGEST_SENTENCE]
 
 
 class ConfigurationError(CartoonizeError):

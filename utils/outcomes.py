@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .batches import cropped_to
+from .choices import OnFailure
 from .errors import InputError, TaskFailedError
 from .images import Picture
 from .references import TaskRef
-
-
-class OnFailure(enum.Enum):
-    """What happens to pictures without a result."""
-
-    ERROR = "error"
-    SKIP = "skip"
-    ORIGINAL = "original"
 
 
 @dataclass(frozen=True)

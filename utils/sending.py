@@ -89,7 +89,7 @@ class Sender:
                 wait_s = retry_wait_s(error, attempt)
                 if wait_s is None:
                     raise
-                self._monitor.report(0, 1, f"{error} Trying again in {wait_s:.0f} s.")
+                self._monitor.say(f"{error} Trying again in {wait_s:.0f} s.")
                 self._sleep(wait_s)
         raise AssertionError  # the last attempt returns or raises
 
@@ -119,7 +119,7 @@ class Sender:
             _log.error("submission %d: %s; %s", number, error, trouble)
 
     def _wait_for_turn(self, seconds: float) -> None:
-        self._monitor.report(0, 1, "waiting for another process that is submitting the same images")
+        self._monitor.say("waiting for another process that is submitting the same images")
         self._sleep(seconds)
 
     def _how_to_go_on(self, name: str) -> str:

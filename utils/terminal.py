@@ -59,8 +59,8 @@ class _Bar:
     def draw(self) -> None:
         """Draw the latest progress over the previous one, cut to the terminal's width."""
         progress = self._monitor.progress
-        full = round(_BAR_WIDTH * progress.done / max(1, progress.total))
-        text = progress.text.splitlines()[-1] if progress.text else ""
+        full = round(_BAR_WIDTH * progress.share)
+        text = progress.text.partition("\n")[0]
         line = f"[{'#' * full}{'-' * (_BAR_WIDTH - full)}] {text}"[: shutil.get_terminal_size().columns - 1]
         if self._visible and line != self._drawn:
             self._drawn = line

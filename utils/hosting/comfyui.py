@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..routes import UPLOADS_ROUTE
 from ..service.pictures import PictureStore, is_name
 from . import Upload
-from .settings import COMFYUI, UPLOADS_ROUTE, ComfyUISettings
+from .settings import COMFYUI, ComfyUISettings
 from .signing import Verdict, ensure_key, read_key, signature, verdict
 from .stored_here import StoredHere, writing
 

@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 from ..secret import Secret
 
 LOCAL, COMFYUI = "local", "comfyui"
-UPLOADS_ROUTE = "/portrait_cartoonize/pictures"  # on ComfyUI's own server
 RESULT_STORED = "result stored"
 MAX_LIFETIME_H = 168.0  # 7 days, the most that S3 and Google sign for
 _WITHOUT_BLANKS = (

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from .uploads import Uploads
 
 PARALLEL = 4
-FORMATS = ("auto", "png", "jpeg")
 _ENCODING = threading.Semaphore(min(PARALLEL, os.cpu_count() or 1))  # more would only need memory
 T = TypeVar("T")
 R = TypeVar("R")
@@ -48,7 +47,7 @@ class OpenHost:
 
 @dataclass(frozen=True)
 class Encoding:
-    """How pictures are encoded: one of FORMATS, inside the limits, and whether they may be changed for that."""
+    """How pictures are encoded: one of choices.FORMATS, inside the limits, and whether they may be changed for that."""
 
     fmt: str
     may_fit: bool

@@ -21,7 +21,7 @@ from . import access_log
 from .door import Door, Refusal
 from .jobs import JobTable, QueueFull
 from .limits import ServiceLimits
-from .messages import parse_body, shown
+from .messages import parse_body, place, shown
 from .openapi import description
 from .pictures import PictureStore
 from .serving import picture_response
@@ -161,7 +161,8 @@ class Service:
         if state is None:
             return refusal(404, "there is no such task")
         base_url = self._public_url or f"http://{request.headers['Host']}"
-        return web.json_response({"code": 0, "msg": "", "data": shown(state, base_url)}, headers=_HEADERS)
+        answer = {"code": 0, "msg": place(state), "data": shown(state, base_url)}
+        return web.json_response(answer, headers=_HEADERS)
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         path = self._pictures.path(request.match_info["name"])

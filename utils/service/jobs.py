@@ -170,12 +170,13 @@ class JobTable:
             rows = db.execute(
                 "SELECT state, result, reason, finished FROM images WHERE task = ? ORDER BY idx", (seq,)
             ).fetchall()
-            ahead, seconds = queue.until(db, seq, priority, now), queue.seconds_each(db)
+            pictures, seconds = queue.until(db, seq, priority, now), queue.seconds_each(db)
+            ahead = queue.tasks_ahead(db, seq, priority, now)
         images = tuple(ImageState(state, result, reason) for state, result, reason, _ in rows)
         finished = max((row[3] or 0.0) for row in rows)
         status = derive_status([image.state for image in images], created, finished, now)
-        wait_s = 0 if status.is_final else max(1, math.ceil(seconds * ahead / workers))
-        return TaskState(status, wait_s, () if status is TaskStatus.CLOSED else images)
+        wait_s = 0 if status.is_final else max(1, math.ceil(seconds * pictures / workers))
+        return TaskState(status, wait_s, () if status is TaskStatus.CLOSED else images, ahead)
 
     def wait_of_queue_s(self, workers: int) -> int:
         """Return in how many seconds a picture or more will be drawn, so that there is room again."""

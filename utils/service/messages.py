@@ -36,6 +36,11 @@ def parse_body(body: bytes) -> tuple[list[str], int]:
     return links, priority  # type: ignore[return-value]
 
 
+def place(state: TaskState) -> str:
+    """Return the place of a waiting task in words, which a node shows; the API document leaves `msg` open."""
+    return f"{_ordinal(state.ahead + 1)} in line" if state.status is TaskStatus.WAITING and state.ahead else ""
+
+
 def shown(state: TaskState, base_url: str) -> dict[str, object]:
     """Return the `data` of a result reply; numbers are strings, as documented."""
     return {
@@ -48,3 +53,9 @@ def shown(state: TaskState, base_url: str) -> dict[str, object]:
 def _shown_image(image: ImageState, base_url: str) -> dict[str, str]:
     url = "" if image.result is None else f"{base_url}/files/{image.result}"
     return {"image_result": url, "status": str(_IMAGE_STATUS[image.state].value), "reason": image.reason}
+
+
+def _ordinal(number: int) -> str:
+    """Return 1st, 2nd, 3rd, 4th, … 11th."""
+    suffix = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{suffix}"

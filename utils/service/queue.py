@@ -24,6 +24,13 @@ def until(db: sqlite3.Connection, seq: int, priority: int, now: float) -> int:
     return int(db.execute(before, (now - TASK_TIMEOUT_S, priority, priority, seq)).fetchone()[0])
 
 
+def tasks_ahead(db: sqlite3.Connection, seq: int, priority: int, now: float) -> int:
+    """Return how many other tasks are done before a task."""
+    tasks_open = _COUNT_OPEN.replace("count(*)", "count(DISTINCT task)")
+    before = f"{tasks_open} AND (priority > ? OR (priority = ? AND seq < ?))"
+    return int(db.execute(before, (now - TASK_TIMEOUT_S, priority, priority, seq)).fetchone()[0])
+
+
 def seconds_each(db: sqlite3.Connection) -> float:
     """Return how many seconds a picture takes, as measured lately."""
     (measured,) = db.execute(

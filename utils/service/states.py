@@ -22,11 +22,12 @@ class ImageState:
 
 @dataclass(frozen=True)
 class TaskState:
-    """A task as the API shows it."""
+    """A task as the API shows it; `ahead` tasks are done before it."""
 
     status: TaskStatus
     wait_time_s: int
     images: tuple[ImageState, ...]
+    ahead: int = 0
 
 
 def derive_status(states: Sequence[str], created: float, finished: float, now: float) -> TaskStatus:

@@ -1,0 +1,4 @@
+"""The paths of the pack on ComfyUI's own server."""
+
+PREFIX = "/portrait_cartoonize"
+UPLOADS_ROUTE = f"{PREFIX}/pictures"
