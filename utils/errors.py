@@ -40,7 +40,9 @@ class CartoonizeError(Exception):
     @property
     def sentence(self) -> str:
         """The first sentence of the text, for a node; ComfyUI's error message and log have the whole of it."""
-        first = str(self).strip().partition("\n")[0]
+        first, _, rest = str(self).strip().partition("\n")
+        if first.endswith(":"):  # a list follows
+            first += " " + rest.partition("\n")[0]
         end = first.find(". ")
         return (first if end < 0 else first[: end + 1])[:_LONGEST_SENTENCE]
 

@@ -1,4 +1,4 @@
-"""How long ComfyUI waits for the pack at its start: import time in fresh processes, beside what it has loaded anyway.
+"""How long ComfyUI waits for the pack: for its import, beside what is loaded anyway, and for each list of nodes.
 
 python tests/benchmarks/bench_import.py [--runs N]
 """
@@ -12,7 +12,9 @@ import sys
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
-HOST = "import asyncio, logging, numpy, PIL.Image, requests"  # loaded by ComfyUI before any pack
+HOST = "import asyncio, logging, numpy, PIL.Image, requests, aiohttp.web"  # loaded by ComfyUI before any pack
+NODES = "nodes = pack.load().NODE_CLASS_MAPPINGS.values()"
+ASKED = "[node.INPUT_TYPES() for node in nodes]"
 SCRIPT = """
 import time
 {before}
@@ -40,10 +42,14 @@ def main() -> None:
     host = seconds("", HOST, runs)
     pack = seconds(f"{HOST}\nimport pack", "pack.load()", runs)
     alone = seconds("import pack", "pack.load()", runs)
+    first = seconds(f"{HOST}\nimport pack\n{NODES}", ASKED, runs)
+    each = seconds(f"{HOST}\nimport pack\n{NODES}\n{ASKED}", f"for _ in range(100):\n    {ASKED}", runs) / 100
     print(f"median of {runs} fresh processes")
-    print(f"what ComfyUI has loaded anyway (numpy, Pillow, requests)  {host * 1e3:7.1f} ms   1.00")
+    print(f"what ComfyUI has loaded anyway (numpy, Pillow, aiohttp)   {host * 1e3:7.1f} ms   1.00")
     print(f"the pack after it                                         {pack * 1e3:7.1f} ms   {pack / host:.2f}")
     print(f"the pack in a bare Python                                 {alone * 1e3:7.1f} ms   {alone / host:.2f}")
+    print(f"its inputs in /object_info, the first time                {first * 1e3:7.1f} ms   {first / host:.2f}")
+    print(f"its inputs in /object_info, each further time             {each * 1e3:7.2f} ms   {each / host:.4f}")
 
 
 if __name__ == "__main__":
