@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 from ..utils import config, pasted_keys
 from ..utils.errors import ConfigurationError
+from ..utils.home import ADDED_FILE, CONFIG_FILE
 from ..utils.hosting.settings import LOCAL
 from ..utils.logs import logger
 from . import _comfy
@@ -15,7 +20,12 @@ _log = logger(__name__)
 
 def profile_names() -> list[str]:
     """Return what the profile widget offers; a broken file is reported when a node runs, not here."""
-    return _offered(lambda settings: settings.profiles, config.LOCAL_STYLES)
+    return list(_offered(_moment()).profiles)
+
+
+def host_names() -> list[str]:
+    """Return what the host widget offers; a broken file is reported when a node runs, not here."""
+    return list(_offered(_moment()).hosts)
 
 
 def check_profile(name: str | None, **texts: Sequence[str | None] | None) -> bool | str:
@@ -29,11 +39,6 @@ def check_profile(name: str | None, **texts: Sequence[str | None] | None) -> boo
     return name is None or _checked(lambda settings: settings.profile(name))
 
 
-def host_names() -> list[str]:
-    """Return what the host widget offers; a broken file is reported when a node runs, not here."""
-    return _offered(lambda settings: settings.hosts, [LOCAL])
-
-
 def check_host(name: str | None) -> bool | str:
     """Return True, or what is wrong with the image host in words; None is a value that is linked, known only later."""
     if name in (None, "", config.AUTO):
@@ -44,12 +49,38 @@ def check_host(name: str | None) -> bool | str:
     return problem or _checked(lambda settings: settings_of(settings, str(name)))
 
 
-def _offered(names: Callable[[config.Config], Iterable[str]], without_file: Iterable[str]) -> list[str]:
+@dataclass(frozen=True)
+class _Offer:
+    """The names that this machine knows."""
+
+    profiles: tuple[str, ...]
+    hosts: tuple[str, ...]
+
+
+@lru_cache(maxsize=1)
+def _offered(moment: tuple[object, ...]) -> _Offer:
+    """Return the names of a moment; ComfyUI asks for them with every page, for every node."""
     try:
-        return [config.AUTO, *names(_comfy.load_config())]
+        settings = _comfy.load_config()
     except ConfigurationError as error:
         _log.warning("%s", error)
-        return [config.AUTO, *without_file]
+        return _Offer((config.AUTO, *config.LOCAL_STYLES), (config.AUTO, LOCAL))
+    return _Offer((config.AUTO, *settings.profiles), (config.AUTO, *settings.hosts))
+
+
+def _moment() -> tuple[object, ...]:
+    """Return what the names depend on: the files of the configuration, and whether the environment has a profile."""
+    home = _comfy.home()
+    in_environment = any(os.environ.get(name) for name in config.VARIABLES)
+    return home, in_environment, *(_state(home / name) for name in (CONFIG_FILE, ADDED_FILE))
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _checked(check: Callable[[config.Config], object]) -> bool | str:

@@ -18,6 +18,7 @@ from comfyui_host import ComfyUI
 from comfyui_prompts import Prompt
 
 _TEXT = 3  # BinaryEventTypes.TEXT
+SETTLING_S = 0.2  # the last messages are on their way
 
 
 @dataclass
@@ -102,5 +103,5 @@ def run_listening(comfy: ComfyUI, prompt: Prompt) -> Events:
     with listening(comfy) as events:
         answer = json.loads(comfy.post("/prompt", {"prompt": prompt, "client_id": events.client_id}))
         comfy.wait(answer["prompt_id"])
-        time.sleep(0.2)  # the last messages are on their way
+        time.sleep(SETTLING_S)
     return events

@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cartoonize_pack.nodes import _choices
 from cartoonize_pack.utils import config
 from cartoonize_pack.utils.backend import host_name, open_host
 from cartoonize_pack.utils.errors import ConfigurationError
+from cartoonize_pack.utils.hosting import uploads
 from cartoonize_pack.utils.hosting.comfyui import ComfyUIHost
 from cartoonize_pack.utils.hosting.http import HttpHost
 from cartoonize_pack.utils.hosting.local import LocalHost
 from cartoonize_pack.utils.hosting.registry import FILE
-from cartoonize_pack.utils.routes import UPLOADS_ROUTE
 from cartoonize_pack.utils.hosting.storage import ObjectStorage
 from cartoonize_pack.utils.hosting.uploads import Uploads
+from cartoonize_pack.utils.routes import UPLOADS_ROUTE
 from cartoonize_pack.utils.service import server
 from fake_clock import Clock
 from node_calls import IMAGE_TO_URL, batch, execute
@@ -312,7 +312,7 @@ def told_time(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The time that the node goes by, at the beginning of a half of every lifetime here."""
     clock = Clock()
     clock.now = 86_400.0 * 10_000
-    monkeypatch.setattr(_choices, "Uploads", partial(Uploads, clock=clock))
+    monkeypatch.setattr(uploads, "Uploads", partial(Uploads, clock=clock))
     return clock
 
 

@@ -10,10 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from archive import shipped
 from cartoonize_pack.utils import config
 from cartoonize_pack.utils.hosting.hosts import OBSTORE
 from cartoonize_pack.utils.hosting.tables import KINDS
 from pack import ROOT
+from PIL import Image
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -45,6 +47,27 @@ def test_the_registry_finds_what_it_needs() -> None:
     assert project["urls"]["Repository"].startswith("https://")
     assert PROJECT["tool"]["comfy"]["PublisherId"]
     assert f"## {project['version']}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_icon_and_banner_are_what_the_registry_shows() -> None:
+    """A square of at most 400 pixels, and 21:9; both in the repository that their addresses name."""
+    comfy, repository = PROJECT["tool"]["comfy"], PROJECT["project"]["urls"]["Repository"]
+    raw = repository.replace("https://github.com/", "https://raw.githubusercontent.com/") + "/main/"
+    for key, is_right in (("Icon", lambda w, h: w == h <= 400), ("Banner", lambda w, h: w * 9 == h * 21)):
+        assert comfy[key].startswith(raw)
+        with Image.open(ROOT / comfy[key].removeprefix(raw)) as picture:
+            assert is_right(*picture.size)
+
+
+def test_the_archive_holds_what_runs_and_no_more() -> None:
+    """No tests, no bytecode, nothing hidden but lists of what to ignore, and little enough to download at once."""
+    paths = shipped()
+    assert {"nodes", "utils", "web", "locales", "examples", "subgraphs"} <= {path.parts[0] for path in paths}
+    assert not [
+        path for path in paths if path.parts[0] in ("tests", ".ci") or path.suffix in (".pyc", ".so", ".sqlite3")
+    ]
+    assert {path.name for path in paths if path.name.startswith(".")} <= {".gitignore", ".comfyignore"}
+    assert sum((ROOT / path).stat().st_size for path in paths) < 6_000_000
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))

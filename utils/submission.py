@@ -66,7 +66,7 @@ def submit(backend: Backend, request: Request, monitor: Monitor) -> list[TaskRef
     _note_uses(backend, fates)
     if any(fate.error for fate in fates):
         raise _combined(fates)
-    monitor.report(len(works), max(1, len(works)), "\n".join([text, *(_said(fate, backend.profile) for fate in fates)]))
+    monitor.report(len(works), max(1, len(works)), "\n".join([*(_said(fate, backend.profile) for fate in fates), text]))
     kept = () if retry is None else retry.tasks
     return [*kept, *(TaskRef(fate.task_id, fate.work.places if retry else ()) for fate in fates)]
 
@@ -165,6 +165,7 @@ def _plan(
     if to_send:
         tasks = count(len(to_send), "task")
         parts = [f"sending {count(_images(to_send), 'image')} as {tasks} to profile {profile.name!r}"]
+        parts += ["drawn on this machine, no account needed"] if profile.is_local else []
     for decision, words in ((Verdict.REUSE, f"already {_paid(profile)}"), (Verdict.ASK, "being sent elsewhere")):
         if images := _images([work for work in works if verdicts[work.key] is decision]):
             parts.append(f"{count(images, 'image')} {words}")
