@@ -1,7 +1,7 @@
 """What people see in ComfyUI: one file a node, listed here by name."""
 
 from ..utils.routes import UPLOADS_ROUTE
-from . import _comfy
+from . import _comfy, _prompts, settings_routes
 from .image_to_url import CartoonizeImageToURL
 from .poll_result import CartoonizePollResult
 from .portrait import CartoonizePortrait
@@ -23,3 +23,6 @@ NODE_DISPLAY_NAME_MAPPINGS = {
 }
 
 _comfy.add_route(f"{UPLOADS_ROUTE}/{{name}}", serve_upload)
+for method, path, handler in settings_routes.ROUTES:
+    _comfy.add_route(path, handler, method)
+_comfy.on_prompt(lambda data: _prompts.without_keys(data, NODE_CLASS_MAPPINGS))

@@ -52,13 +52,36 @@ def _own_home() -> Path | None:
         return Path(folder_paths.get_user_directory()) / f"__{STATE_FOLDER}"
 
 
-def add_route(path: str, handler: Callable[[Any], Any]) -> None:
-    """Answer GET and HEAD of a path on ComfyUI's server, if this is a ComfyUI; it takes routes only while it starts."""
-    server = sys.modules.get("server")  # loaded long before any pack
-    instance = getattr(getattr(server, "PromptServer", None), "instance", None)
-    if instance is None or any(getattr(route, "path", "") == path for route in instance.routes):
+def add_route(path: str, handler: Callable[[Any], Any], method: str = "GET") -> None:
+    """Answer a method at a path of ComfyUI's server, if this is a ComfyUI; it takes routes only while it starts.
+
+    HEAD goes with GET.
+    """
+    if (routes := getattr(_prompt_server(), "routes", None)) is None:
+        return
+    if any((getattr(route, "path", ""), getattr(route, "method", "")) == (path, method) for route in routes):
         return  # a second copy of the pack: ComfyUI does not start with the same route twice
-    instance.routes.get(path)(handler)
+    getattr(routes, method.lower())(path)(handler)
+
+
+def on_prompt(handler: Callable[[Any], Any]) -> None:
+    """Let a handler see, and replace, what is posted to be queued, if this is a ComfyUI."""
+    if (add := getattr(_prompt_server(), "add_on_prompt_handler", None)) is not None:
+        add(handler)
+
+
+def _prompt_server() -> Any:
+    server = sys.modules.get("server")  # loaded long before any pack
+    return getattr(getattr(server, "PromptServer", None), "instance", None)
+
+
+def listens_at() -> tuple[str, ...]:
+    """Return the addresses at which ComfyUI's server listens, an empty one for all; none without a ComfyUI."""
+    try:
+        from comfy.cli_args import args
+    except ImportError:
+        return ()
+    return tuple(str(args.listen).split(","))
 
 
 def only(values: Sequence[R]) -> R:

@@ -22,10 +22,10 @@ from cartoonize_pack.utils.hosting import Upload, hosts, new_name, uploads
 from cartoonize_pack.utils.hosting.records import Place
 from cartoonize_pack.utils.hosting.registry import Registry
 from cartoonize_pack.utils.hosting.settings import LocalSettings
-from cartoonize_pack.utils.routes import UPLOADS_ROUTE
 from cartoonize_pack.utils.hosting.upload import OpenHost
 from cartoonize_pack.utils.journal import Journal
 from cartoonize_pack.utils.records import State
+from cartoonize_pack.utils.routes import UPLOADS_ROUTE
 from cartoonize_pack.utils.service.pictures import PictureStore
 from cartoonize_pack.utils.service.server import stop_embedded
 from cartoonize_pack.utils.work import Work

@@ -13,7 +13,8 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from cartoonize_pack.nodes import poll_result, submit
+from cartoonize_pack import NODE_CLASS_MAPPINGS
+from cartoonize_pack.nodes import _prompts, _recipes
 from cartoonize_pack.utils import pasted_keys, redaction
 from cartoonize_pack.utils.config import load
 from cartoonize_pack.utils.errors import InputError
@@ -209,8 +210,7 @@ def _no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*arguments: object) -> None:
         raise Reached
 
-    for module in (submit, poll_result):
-        monkeypatch.setattr(module, "connect", stop)
+    monkeypatch.setattr(_recipes, "connect", stop)
 
 
 def judged(node: Any, **texts: str) -> bool | str:
@@ -314,3 +314,38 @@ def test_one_key_among_a_thousand_links_is_found() -> None:
 def test_there_are_enough_of_them() -> None:
     """The table is what was asked for."""
     assert len(REFUSED) + len(LINKS) + len(TASKS) + len(REPORTS) >= 80
+
+
+KEY = REFUSED["OpenAI"][0]
+QUEUED = {
+    "prompt": {
+        "1": {"class_type": "CartoonizePollResult", "inputs": {"profile": KEY, "task_id": ["2", 0], "timeout": 5}},
+        "2": {"class_type": "CartoonizeSubmit", "inputs": {"profile": "auto", "image_urls": LINK}},
+        "3": {"class_type": "Foreign", "inputs": {"text": KEY, "api_key": "sk-proj-OfAnotherPack123456789"}},
+    },
+    "extra_data": {"extra_pnginfo": {"workflow": {"nodes": [{"widgets_values": [KEY, 5]}], "links": [[1, 2]]}}},
+    "client_id": "c",
+}
+
+
+def test_a_key_in_a_node_of_the_pack_is_taken_out_of_the_whole_graph() -> None:
+    """Wherever it stands, in the prompt or the workflow beside it; keys of other packs are theirs."""
+    queued = _prompts.without_keys(QUEUED, NODE_CLASS_MAPPINGS)
+    assert KEY not in json.dumps(queued)
+    assert json.dumps(queued) == json.dumps(QUEUED).replace(KEY, redaction.KEY_SIGN)
+    assert "OfAnotherPack" in json.dumps(queued)
+    refusal = POLL.VALIDATE_INPUTS([queued["prompt"]["1"]["inputs"]["profile"]], [None])
+    assert "profile holds what looks like a key, which was taken out of the graph" in refusal
+
+
+@pytest.mark.parametrize(
+    "queued",
+    [
+        None, [], "text", {}, {"prompt": None}, {"prompt": []}, {"prompt": {"1": None, "2": {"inputs": None}}},
+        {"prompt": {"1": {"class_type": "CartoonizeSubmit"}}},
+        {"prompt": {"1": {"class_type": "CartoonizeSubmit", "inputs": {"image_urls": LINK, "profile": "auto"}}}},
+    ],
+)  # fmt: skip
+def test_a_graph_without_keys_is_left_as_it_is(queued: Any) -> None:
+    """The same object, whatever was posted."""
+    assert _prompts.without_keys(queued, NODE_CLASS_MAPPINGS) is queued

@@ -12,6 +12,7 @@ from pathlib import Path
 from . import config, picture_files
 from .backend import connect, open_host
 from .cli_hosts import hosts
+from .cli_profiles import profiles
 from .cli_serve import serve
 from .cli_tasks import tasks
 from .collection import collect
@@ -24,7 +25,7 @@ from .terminal import say, watched
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
-_COMMANDS = {"serve": serve, "tasks": tasks, "hosts": hosts}
+_COMMANDS = {"serve": serve, "tasks": tasks, "hosts": hosts, "profiles": profiles}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,7 +48,8 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
         prog="portrait-cartoonize",
         description="Draw portraits as anime or manga.",
         epilog="portrait-cartoonize tasks --help tells about earlier tasks, portrait-cartoonize hosts --help about "
-        "image hosts, portrait-cartoonize serve --help how to run the service alone.",
+        "image hosts, portrait-cartoonize profiles --help about services and their keys, portrait-cartoonize serve "
+        "--help how to run the service alone.",
     )
     parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="PNG, JPEG, BMP or WebP files")
     parser.add_argument("-o", "--out", type=Path, help="a folder, or a .png or .jpg file for a single photo")

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from . import config
-from .backend import host_name, open_host, open_journal
+from .backend import open_host, open_journal
 from .config import Config
-from .errors import CartoonizeError
-from .hosting.hosts import completed, problem_of, settings_of
-from .hosting.self_test import Step, steps
+from .hosting.hosts import settings_of
+from .hosting.self_test import steps
 from .hosting.uploads import PENDING, Uploads
 from .monitor import count
+from .overview import host_rows
 from .records import State
-from .terminal import say, show, show_json
+from .terminal import say, show, show_json, show_steps
 
 
 def hosts(arguments: Sequence[str]) -> int:
@@ -81,41 +81,27 @@ def _list(options: argparse.Namespace, settings: Config) -> int:
 
 def _rows(settings: Config) -> list[_Row]:
     there = Uploads(settings).registry.counts()
-    try:
-        default = host_name(settings, config.AUTO, settings.described(config.AUTO))
-    except CartoonizeError:
-        default = ""
-    profile = settings.profiles.get(settings.default)
-    public_url = profile.public_url if profile else ""
-    rows = []
-    for name, host in settings.hosts.items():
-        problem = problem_of(completed(host, public_url))
-        rows.append(
-            _Row(
-                name,
-                there.pop(name, 0),
-                not problem,
-                problem,
-                name == default,
-                host.kind,
-                bool(host.public),
-                host.link_lifetime_h,
-                host.delete_after,
-            )
+    rows = [
+        _Row(
+            row.name,
+            there.pop(row.name, 0),
+            row.ready,
+            row.problem,
+            row.auto,
+            row.kind,
+            row.public,
+            settings.hosts[row.name].link_lifetime_h,
+            settings.hosts[row.name].delete_after,
         )
+        for row in host_rows(settings)
+    ]
     return rows + [_Row(name, uploads) for name, uploads in there.items()]
 
 
 def _test(options: argparse.Namespace, settings: Config) -> int:
     profile = settings.described(config.AUTO)
-    done: list[Step] = []
-    for step in steps(open_host(settings, options.name, profile), profile.allow_hosts):
-        done.append(step)
-        if not options.json:
-            show(f"{'ok    ' if step.is_good else 'FAILED'}  {step.name}: {step.words}")
-    if options.json:
-        show_json([{"step": step.name, "ok": step.is_good, "words": step.words} for step in done])
-    return 0 if all(step.is_good for step in done) else 1
+    tried = steps(open_host(settings, options.name, profile), profile.allow_hosts)
+    return show_steps(tried, as_json=options.json)
 
 
 def _purge(options: argparse.Namespace, settings: Config) -> int:

@@ -1,8 +1,8 @@
 """Profiles and secrets; everything is read when a node runs, never at import.
 
 A profile is an algorithm of a service: a pair of addresses, limits and credentials. A workflow names a profile and
-never holds an address or a key. Sources, later ones win: built-in profiles, `config.toml` in the state folder, the
-environment (profile `env`).
+never holds an address or a key. Sources, later ones win: built-in profiles, `profiles.json` and `config.toml` in the
+state folder, the environment (profile `env`).
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from . import added_profiles
 from .addresses import Policy
 from .config_file import ProfileTable, read
 from .contract import Limits, shown
 from .errors import ConfigurationError
-from .home import CONFIG_FILE, home_of
+from .home import ADDED_FILE, CONFIG_FILE, home_of
 from .hosting.settings import HostSettings, url_problem
 from .hosting.tables import built_in
-from .secret import Secret
+from .secret import HiddenTable, Secret
 
 AUTO = "auto"
 ENV = "env"
@@ -28,6 +29,8 @@ STYLES = ("anime", "manga")  # of the embedded service
 LOCAL_STYLES = {"local": "anime", "local-anime": "anime", "local-manga": "manga"}
 DEFAULT_MAX_IMAGES = 100  # in one submission to a service that costs money: a wrong wire must not buy a thousand
 DEFAULT_RESULTS_BYTES = 2 * 1024**3
+_KEYS = ("create_url", "result_url", "app_key", "app_secret")
+VARIABLES = ("CARTOONIZE_CREATE_URL", "CARTOONIZE_RESULT_URL", "CARTOONIZE_APP_KEY", "CARTOONIZE_APP_SECRET")
 
 
 @dataclass(frozen=True)
@@ -76,20 +79,36 @@ class Profile:
 
 @dataclass(frozen=True)
 class Config:
-    """Everything configured on this machine: the state folder, the profiles by name, and what "auto" means."""
+    """Everything configured on this machine: the state folder, the profiles by name, and what "auto" means.
+
+    `added` are the profiles that no file of the operator describes: those of ComfyUI's settings and the command line.
+    """
 
     home: Path
     profiles: Mapping[str, Profile]
     default: str
     hosts: Mapping[str, HostSettings] = field(default_factory=built_in)
     max_results_bytes: int = DEFAULT_RESULTS_BYTES
+    added: frozenset[str] = frozenset()
 
     def profile(self, name: str) -> Profile:
         """Return a profile ready for use; raises ConfigurationError saying exactly what to set and where."""
         profile = self.described(name)
-        if not profile.is_local:
-            _check_remote(profile, self.home)
+        if problem := problem_of(profile):
+            msg = (
+                f"The profile {profile.name!r} is not ready: {problem}. Set it {self.place_of(profile.name)}; your "
+                "service's console shows the addresses and the key pair. The profile 'local' works without an account."
+            )
+            raise ConfigurationError(msg)
         return profile
+
+    def place_of(self, name: str) -> str:
+        """Return where a profile is described, in words that follow "set it"."""
+        if name == ENV:
+            return "in the environment of ComfyUI"
+        if name in self.added:
+            return f"in ComfyUI's settings, or with 'portrait-cartoonize profiles add {name}'"
+        return f"under [profiles.{name}] in {self.home / CONFIG_FILE}"
 
     def described(self, name: str) -> Profile:
         """Return a profile as it is described, finished or not; raises ConfigurationError for an unknown name."""
@@ -108,39 +127,50 @@ class Config:
 def load(home: Path | None = None, env: Mapping[str, str] | None = None) -> Config:
     """Read the configuration of this moment; `home` is the state folder unless CARTOONIZE_HOME says otherwise.
 
-    Raises ConfigurationError naming the file and the key for a broken `config.toml`.
+    Raises ConfigurationError naming the file and the key for a broken `config.toml` or `profiles.json`.
     """
     env = os.environ if env is None else env
     home = home_of(home, env)
-    file = read(home / CONFIG_FILE)
-    profiles = {name: Profile(name, style=style, allow_http=True) for name, style in LOCAL_STYLES.items()}
-    for name in file.profiles:
-        if name in profiles or name in (AUTO, ENV):
-            msg = f"{file.path}: the profile name {name!r} is taken by the pack; choose another one."
+    file, added = read(home / CONFIG_FILE), added_profiles.read(home)
+    for path, names in ((file.path, file.profiles), (home / ADDED_FILE, added)):
+        if taken := [name for name in names if is_taken(name)]:
+            msg = f"{path}: the profile name {taken[0]!r} is taken by the pack; choose another one."
             raise ConfigurationError(msg)
     most = file.max_images or DEFAULT_MAX_IMAGES
-    profiles |= {name: _from_file(name, {"max_images": most, **values}) for name, values in file.profiles.items()}
+    own = {name: values for name, values in added.items() if name not in file.profiles}
+    tables = HiddenTable({**file.profiles, **own})
+    profiles = _built_in_profiles()
+    profiles |= {name: _from_table(name, {"max_images": most, **tables[name]}) for name in tables}
     default = file.default_profile or "local"
     if env.get("CARTOONIZE_CREATE_URL") or env.get("CARTOONIZE_RESULT_URL"):
         profiles[ENV], default = replace(_from_env(env), max_images=most), ENV
     host = env.get("CARTOONIZE_HOST") or file.default_host or ""
     profiles = {name: _with_defaults(profile, env, host) for name, profile in profiles.items()}
     hosts = {name: settings.with_environment(env) for name, settings in {**built_in(), **file.hosts}.items()}
-    return Config(home, profiles, default, hosts, file.max_results_bytes or DEFAULT_RESULTS_BYTES)
+    kept = file.max_results_bytes or DEFAULT_RESULTS_BYTES
+    return Config(home, profiles, default, hosts, kept, frozenset(own))
 
 
-def _check_remote(profile: Profile, home: Path) -> None:
-    if profile.name == ENV:
-        where = "in the environment of ComfyUI"
-        names = (
-            "CARTOONIZE_CREATE_URL",
-            "CARTOONIZE_RESULT_URL",
-            "CARTOONIZE_APP_KEY",
-            "CARTOONIZE_APP_SECRET",
-        )
-    else:
-        where = f"under [profiles.{profile.name}] in {home / CONFIG_FILE}"
-        names = ("create_url", "result_url", "app_key", "app_secret")
+def without_files(home: Path) -> Config:
+    """Return what the pack has by itself, for what must be shown although a file is broken."""
+    return Config(home, _built_in_profiles(), "local")
+
+
+def is_taken(name: str) -> bool:
+    """Whether the pack itself gives a name its meaning."""
+    return name in LOCAL_STYLES or name in (AUTO, ENV)
+
+
+def profile_of(name: str, table: ProfileTable, env: Mapping[str, str]) -> Profile:
+    """Return the profile that a table describes, as the environment completes it."""
+    return _with_defaults(_from_table(name, table), env, "")
+
+
+def problem_of(profile: Profile) -> str:
+    """Return what keeps a profile from being used, in words that name what to set; empty if nothing does."""
+    if profile.is_local:
+        return ""
+    names = VARIABLES if profile.name == ENV else _KEYS
     values = (profile.create_url, profile.result_url, profile.app_key, profile.app_secret)
     missing = [name for name, value in zip(names, values, strict=True) if not value]
     problem = f"{', '.join(missing)} not set" if missing else ""
@@ -150,12 +180,11 @@ def _check_remote(profile: Profile, home: Path) -> None:
         problem = f"{names[1]} must contain {{task_id}}"
     elif "{task_id}" in profile.result_url.partition("://")[2].partition("/")[0]:
         problem = f"{names[1]} must not have {{task_id}} in its host: the key would go wherever an id leads"
-    if problem:
-        msg = (
-            f"The profile {profile.name!r} is not ready: {problem}. Set it {where}; your service's console shows the "
-            "addresses and the key pair. The profile 'local' works without an account."
-        )
-        raise ConfigurationError(msg)
+    return problem
+
+
+def _built_in_profiles() -> dict[str, Profile]:
+    return {name: Profile(name, style=style, allow_http=True) for name, style in LOCAL_STYLES.items()}
 
 
 def _from_env(env: Mapping[str, str]) -> Profile:
@@ -168,11 +197,11 @@ def _from_env(env: Mapping[str, str]) -> Profile:
     )
 
 
-def _from_file(name: str, values: ProfileTable) -> Profile:
+def _from_table(name: str, values: ProfileTable) -> Profile:
     known = dict(values)
     known["app_key"] = Secret(str(known.get("app_key", "")), is_name=True)
     known["app_secret"] = Secret(str(known.get("app_secret", "")))
-    return Profile(name, **known)  # type: ignore[arg-type]  # the file's reader has checked names and types
+    return Profile(name, **known)  # type: ignore[arg-type]  # a file's reader has checked names and types
 
 
 def _with_defaults(profile: Profile, env: Mapping[str, str], host: str) -> Profile:

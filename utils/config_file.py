@@ -48,7 +48,7 @@ def read(path: Path) -> ConfigFile:
         raise ConfigurationError(msg)
     profile, host = (_name(table, f"default_{kind}", f"{path}") for kind in ("profile", "host"))
     hosts = read_hosts(table.get("hosts", {}), str(path))
-    checked = {name: _checked(values, f"{path}: [profiles.{name}]") for name, values in profiles.items()}
+    checked = {name: checked_profile(values, f"{path}: [profiles.{name}]") for name, values in profiles.items()}
     most, kept = (_positive(table, key, str(path)) for key in ("max_images", "max_results_bytes"))
     return ConfigFile(path, checked, profile, hosts, host, most, kept)
 
@@ -69,7 +69,8 @@ def _positive(table: Mapping[str, object], key: str, where: str) -> int | None:
     raise ConfigurationError(msg)
 
 
-def _checked(values: object, where: str) -> ProfileTable:
+def checked_profile(values: object, where: str) -> ProfileTable:
+    """Return a profile's table when each of its keys is known and has its type; raises ConfigurationError with both."""
     if not isinstance(values, dict):
         msg = f"{where} must be a table: write [profiles.NAME] above its keys."
         raise ConfigurationError(msg)

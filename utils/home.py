@@ -12,9 +12,10 @@ from .private_files import close_to_others, make_private_folder
 
 STATE_FOLDER = "portrait_cartoonize"  # of ComfyUI's system-user folders, which it never serves
 CONFIG_FILE = "config.toml"
+ADDED_FILE = "profiles.json"  # profiles that were added through ComfyUI's settings or the command line
 _DATABASES = ("journal.sqlite3", "uploads.sqlite3")
 _PRIVATE = (
-    CONFIG_FILE, "links.key", "results", "uploads", "service", "locks",
+    CONFIG_FILE, ADDED_FILE, "links.key", "results", "uploads", "service", "locks",
     *(f"{name}{suffix}" for name in _DATABASES for suffix in ("", "-wal", "-shm")),
 )  # fmt: skip
 _log = logger(__name__)

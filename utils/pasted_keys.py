@@ -6,12 +6,12 @@ from urllib.parse import urlsplit
 
 from .errors import InputError
 from .links import names_of
-from .redaction import KNOWN, key_in
+from .redaction import KEY_SIGN, KNOWN, key_in
 
 _EXPLANATION = (
     "Workflows and pictures are saved with all their texts, so a key never belongs there: set it in the environment "
-    "or in config.toml of this machine, and choose its profile here. If this workflow was saved or shared with it, "
-    "have the key renewed. Nothing was sent."
+    "or in config.toml of this machine, or in the settings of ComfyUI, and choose its profile here. If this workflow was "
+    "saved or shared with it, have the key renewed. Nothing was sent."
 )
 
 
@@ -31,6 +31,8 @@ def check(**texts: object) -> None:
 
 
 def _found(line: str) -> str:
+    if KEY_SIGN in line:
+        return "a key, which was taken out of the graph"
     if not line.lower().startswith(("http://", "https://")):
         return key_in(line)
     # A link is signed with ids and tokens that end with it; only what is secret without an end is looked for.

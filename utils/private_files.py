@@ -35,7 +35,7 @@ def create_private_file(path: Path) -> None:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file for its owner only that appears whole or not at all, whatever stops in between."""
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".part-")
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=part_prefix(path))
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -45,6 +45,11 @@ def write_whole(path: Path, data: bytes) -> None:
     except BaseException:
         Path(partial).unlink(missing_ok=True)
         raise
+
+
+def part_prefix(path: Path) -> str:
+    """Return how the names begin of what a killed process has left of a file; to be removed under the file's lock."""
+    return f".part-{path.name}-"
 
 
 def write_private(path: Path, data: bytes) -> None:

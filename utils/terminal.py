@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import wait
 from typing import TypeVar
 
 from .monitor import Monitor
+from .steps import Step
 from .threads import start
 
 _BAR_WIDTH = 24
@@ -29,6 +30,18 @@ def show(text: str) -> None:
 def show_json(value: object) -> None:
     """Print it as JSON, for scripts."""
     show(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def show_steps(steps: Iterable[Step], *, as_json: bool) -> int:
+    """Print each step of a trial when it is done, or all of them as JSON; return the exit code."""
+    done = []
+    for step in steps:
+        done.append(step)
+        if not as_json:
+            show(step.line)
+    if as_json:
+        show_json([step.table for step in done])
+    return 0 if all(step.is_good for step in done) else 1
 
 
 def watched(work: Callable[[Monitor], R]) -> R:

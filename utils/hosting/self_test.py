@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,21 +12,13 @@ from ..download import fetch, peek
 from ..errors import CartoonizeError
 from ..images import Picture, encode_png
 from ..reachability import own_address_problem
+from ..steps import Step
 from . import ImageHost, Upload, new_name
 from .upload import OpenHost
 
 _SIDE = 320
 _FETCH_S = 30.0
 _GONE = (401, 403, 404, 410)
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step: what was tried, whether it worked, and what came of it."""
-
-    name: str
-    is_good: bool
-    words: str
 
 
 def steps(target: OpenHost, allow_hosts: Sequence[str]) -> Iterator[Step]:
