@@ -9,9 +9,9 @@ from .links import names_of
 from .redaction import KEY_SIGN, KNOWN, key_in
 
 _EXPLANATION = (
-    "Workflows and pictures are saved with all their texts, so a key never belongs there: set it in the environment "
-    "or in config.toml of this machine, or in the settings of ComfyUI, and choose its profile here. If this workflow was "
-    "saved or shared with it, have the key renewed. Nothing was sent."
+    "Workflows and pictures are saved with all their texts, so a key never belongs there: set it in the environment, "
+    "in config.toml or in ComfyUI's settings, and choose its profile here. If this workflow was saved or shared with "
+    "it, have the key renewed. Nothing was sent."
 )
 
 
