@@ -1,6 +1,6 @@
-"""Write a randomly initialised Stable Diffusion 1.5 checkpoint for tests: nothing is downloaded.
+"""Write a randomly initialised Stable Diffusion 1.5 checkpoint, and a ControlNet, for tests: nothing is downloaded.
 
-    python comfyui_checkpoint.py COMFYUI_PATH OUT.safetensors [--full] [--seed N]
+    python comfyui_checkpoint.py COMFYUI_PATH OUT.safetensors [--controlnet OUT.safetensors] [--full] [--seed N]
 
 ComfyUI's own classes give every key and shape; the weights are seeded random numbers in fp16.
 ComfyUI tells SD1.5 by model_channels=320 and context_dim=768 and reads depth and widths off the
@@ -15,6 +15,7 @@ from pathlib import Path
 parser = argparse.ArgumentParser()
 parser.add_argument("comfyui", type=Path)
 parser.add_argument("out", type=Path)
+parser.add_argument("--controlnet", type=Path, help="where to write a ControlNet for it, too")
 parser.add_argument("--full", action="store_true", help="2.1 GB instead of 0.6")
 parser.add_argument("--seed", type=int, default=0)
 args = parser.parse_args()
@@ -24,6 +25,7 @@ import comfy.cli_args  # noqa: E402
 
 comfy.cli_args.args.cpu = True  # before the rest of comfy looks for a GPU
 
+import comfy.cldm.cldm  # noqa: E402
 import comfy.clip_model  # noqa: E402
 import comfy.ops  # noqa: E402
 import torch  # noqa: E402
@@ -70,17 +72,26 @@ with torch.device("meta"):  # shapes only, no memory
             clip, torch.float16, "meta", comfy.ops.disable_weight_init
         ).text_model,
     }
+    hint = {"control_model.": comfy.cldm.cldm.ControlNet(hint_channels=3, **unet)}
 
-generator = torch.Generator().manual_seed(args.seed)
-weights = {}
-for prefix, part in parts.items():
-    for name, like in part.state_dict().items():
-        if like.ndim < 2:  # biases 0; the only 1-D weights are those of norms: 1
-            value = torch.full(like.shape, float(name.endswith("weight")))
-        elif "embedding" in name:  # CLIP's own initialisation
-            value = torch.randn(like.shape, generator=generator) * 0.02
-        else:  # keeps the size of the signal, so that fp16 never overflows
-            value = torch.randn(like.shape, generator=generator) * like[0].numel() ** -0.5
-        weights[prefix + name] = value.half()
-save_file(weights, args.out, metadata={"format": "pt"})
-print(f"{args.out}: {len(weights)} tensors, {args.out.stat().st_size / 1e6:.0f} MB")  # noqa: T201  # a script
+
+def save(parts: dict[str, torch.nn.Module], out: Path) -> None:
+    """Write random weights of the shapes of the parts."""
+    generator = torch.Generator().manual_seed(args.seed)
+    weights = {}
+    for prefix, part in parts.items():
+        for name, like in part.state_dict().items():
+            if like.ndim < 2:  # biases 0; the only 1-D weights are those of norms: 1
+                value = torch.full(like.shape, float(name.endswith("weight")))
+            elif "embedding" in name:  # CLIP's own initialisation
+                value = torch.randn(like.shape, generator=generator) * 0.02
+            else:  # keeps the size of the signal, so that fp16 never overflows
+                value = torch.randn(like.shape, generator=generator) * like[0].numel() ** -0.5
+            weights[prefix + name] = value.half()
+    save_file(weights, out, metadata={"format": "pt"})
+    print(f"{out}: {len(weights)} tensors, {out.stat().st_size / 1e6:.0f} MB")  # noqa: T201  # a script
+
+
+save(parts, args.out)
+if args.controlnet:
+    save(hint, args.controlnet)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,12 +35,35 @@ _FIT = """() => {
 }"""
 
 
+_NODES = "() => [app.rootGraph ?? app.graph].flatMap(g => [g, ...(g.subgraphs?.values() ?? [])]).flatMap(g => g.nodes)"
+
+
 class Page:
     """The page of a running ComfyUI."""
 
     def __init__(self, comfy: ComfyUI, page: Any) -> None:
         self._comfy = comfy
         self.page = page
+        self._console: list[str] = []
+        page.on("console", self._note)
+        page.on("pageerror", lambda error: self._console.append(f"{error.message}\n{error.stack}"))
+
+    def go(self) -> None:
+        """Load the page, and forget what the front end itself complains about while it does."""
+        self.page.goto(self._comfy.url)
+        self.page.wait_for_function(_READY, timeout=60_000)
+        self.page.wait_for_timeout(1500)
+        self._console[:] = [text for text in self._console if "/extensions/portrait-cartoonize/" in text]
+
+    def complaints(self) -> list[str]:
+        """Return the errors and warnings in the console since the page was loaded, and the pack's own before that."""
+        return list(self._console)
+
+    def _note(self, message: Any) -> None:
+        source = str(message.location.get("url", ""))
+        if message.type not in ("error", "warning") or (source and not source.startswith(self._comfy.url)):
+            return  # what lies elsewhere (news, models of the default workflow) is not reached from here
+        self._console.append(f"{message.text} {source}")
 
     def load(self, workflow: dict[str, Any]) -> list[str]:
         """Open a UI-format workflow and return the types of nodes that the page could not draw."""
@@ -72,6 +95,58 @@ class Page:
         """What the template browser lists, by pack."""
         return self._comfy.get("/api/workflow_templates")
 
+    def serialized(self) -> dict[str, Any]:
+        """Return the open workflow as it would be saved."""
+        return self.page.evaluate("() => JSON.parse(JSON.stringify((app.rootGraph ?? app.graph).serialize()))")
+
+    def prompt(self) -> dict[str, Any]:
+        """Return the open workflow as it would be queued."""
+        return self.page.evaluate("async () => (await app.graphToPrompt()).output")
+
+    def widgets(self, node_type: str) -> dict[str, Any]:
+        """Return the values of the widgets of the first node of a type, in subgraphs too."""
+        script = (
+            f"type => Object.fromEntries(({_NODES})().find(n => n.type === type).widgets.map(w => [w.name, w.value]))"
+        )
+        return self.page.evaluate(script, node_type)
+
+    def choices(self, node_type: str, widget: str) -> list[str]:
+        """Return what a combo of the first node of a type offers."""
+        script = (
+            f"([t, w]) => ({_NODES})().find(n => n.type === t).widgets.find(x => x.name === w).options.values.slice()"
+        )
+        return self.page.evaluate(script, [node_type, widget])
+
+    def choices_of_type(self, node_type: str, widget: str) -> list[str]:
+        """Return what a combo of new nodes of a type offers."""
+        script = "([t, w]) => LiteGraph.registered_node_types[t].nodeData.input.required[w][0].slice()"
+        return self.page.evaluate(script, [node_type, widget])
+
+    def choose(self, node_type: str, widget: str, value: str) -> None:
+        """Set a widget of the first node of a type as a choice by hand does."""
+        script = (
+            f"([t, name, value]) => {{ const node = ({_NODES})().find(n => n.type === t);"
+            " const widget = node.widgets.find(w => w.name === name);"
+            " widget.setValue(value, {e: new PointerEvent('pointerup'), node, canvas: app.canvas}) }"
+        )
+        self.page.evaluate(script, [node_type, widget, value])
+
+    def toasts(self) -> list[str]:
+        """Return the messages that the page shows."""
+        return self.page.locator(".p-toast-detail").all_inner_texts()
+
+    def command(self, name: str) -> None:
+        """Run a command of the front end, as its menu does."""
+        self.page.evaluate("name => { app.extensionManager.command.execute(name) }", name)
+
+    def settings(self, category: str) -> Any:
+        """Open the settings at the pack's category and return its section."""
+        self.command("Comfy.ShowSettingsDialog")
+        self.page.get_by_role("dialog").get_by_text(category, exact=True).first.click()
+        section = self.page.locator(".portrait-cartoonize-services")
+        section.locator("li").first.wait_for()
+        return section
+
     def screenshot(self, path: Path) -> None:
         """Bring all nodes into view and take a picture of the page."""
         self.page.evaluate(_FIT)
@@ -80,19 +155,18 @@ class Page:
 
 
 @contextmanager
-def open_page(comfy: ComfyUI) -> Iterator[Page]:
-    """Open the page without the first visit's dialogs."""
+def open_page(comfy: ComfyUI, settings: Mapping[str, object] | None = None) -> Iterator[Page]:
+    """Open the page without the first visit's dialogs, in English unless the settings say otherwise."""
     from playwright.sync_api import sync_playwright
 
-    comfy.post("/settings/Comfy.TutorialCompleted", True)
-    comfy.post("/settings/Comfy.Minimap.Visible", False)
+    first = {"Comfy.TutorialCompleted": True, "Comfy.Minimap.Visible": False, "Comfy.Locale": "en"}
+    for name, value in (first | dict(settings or {})).items():
+        comfy.post(f"/settings/{name}", value)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_QUIET)
-        page = browser.new_page(viewport={"width": 1600, "height": 1000})
-        page.goto(comfy.url)
-        page.wait_for_function(_READY, timeout=60_000)
-        page.wait_for_timeout(1500)
+        page = Page(comfy, browser.new_page(viewport={"width": 1600, "height": 1000}))
         try:
-            yield Page(comfy, page)
+            page.go()
+            yield page
         finally:
             browser.close()
