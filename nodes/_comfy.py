@@ -152,12 +152,13 @@ def _block(message: str | None) -> Any:
 
 
 class NodeDisplay:
-    """The bar and the status text of the executing node; nothing where there is no page."""
+    """The bar and the status text of the executing node; what a host does not have is left out in silence."""
 
     def __init__(self) -> None:
         self._bar: Any = None
-        self._server: Any = None
+        self._send: Callable[..., None] | None = None
         self._node_id: str | None = None
+        self._page: str | None = None
         self._drawn = -1
         try:
             from comfy.utils import ProgressBar
@@ -168,7 +169,9 @@ class NodeDisplay:
         context = get_executing_context()
         self._node_id = context.node_id if context else None
         self._bar = ProgressBar(_BAR_STEPS, node_id=self._node_id)
-        self._server = getattr(PromptServer, "instance", None)
+        server = getattr(PromptServer, "instance", None)
+        self._send = getattr(server, "send_progress_text", None)
+        self._page = getattr(server, "client_id", None)  # that queued the graph; to all where nobody is named
 
     def draw(self, share: float) -> None:
         """Draw the bar, if it has moved; from 0 to 1."""
@@ -179,8 +182,8 @@ class NodeDisplay:
 
     def say(self, text: str) -> None:
         """Show the text on the node, in the page that queued the graph; safe in any thread."""
-        if self._server is not None and self._node_id is not None:
-            self._server.send_progress_text(text, self._node_id, getattr(self._server, "client_id", None))
+        if self._send is not None and self._node_id is not None:
+            self._send(text, self._node_id, self._page)
 
 
 def cancel_pressed() -> bool:

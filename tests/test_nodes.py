@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sys
 import threading
 import time
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -219,6 +220,37 @@ def test_mixed_result_sizes_never_raise(service: ScriptedService, sizes: str, sh
         assert images.shape == shape
         assert mask.shape == shape[:3]
         assert mask.any() == (sizes == "pad")
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "stand_in"),
+    [
+        ("comfy_execution.utils", None, None),
+        ("comfy_execution.utils", "get_executing_context", lambda: None),
+        ("server", None, None),
+        ("server", "PromptServer", SimpleNamespace()),
+        ("server", "PromptServer", SimpleNamespace(instance=None)),
+        ("server", "PromptServer", SimpleNamespace(instance=SimpleNamespace(send_sync=None))),  # a child process
+        ("comfy.utils", None, None),
+        ("comfy.model_management", None, None),
+    ],
+)
+def test_what_a_host_lacks_is_left_out_in_silence(
+    host: StandInHost,
+    service: ScriptedService,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    module: str,
+    name: str | None,
+    stand_in: object,
+) -> None:
+    """Older hosts, newer ones, child processes: the pictures come, and nobody complains."""
+    if name is None:
+        monkeypatch.setitem(sys.modules, module, None)  # importing it fails
+    else:
+        monkeypatch.setattr(sys.modules[module], name, stand_in)
+    assert execute(PORTRAIT, images=batch())[0].shape == (1, 260, 300, 3)
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 # --- how it waits -----------------------------------------------------------------------------------------------------
