@@ -19,7 +19,8 @@ from comfyui_prompts import Prompt
 from pack import ROOT
 from PIL import Image
 
-EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.json"))
+FOLDER = ROOT / "examples"
+EXAMPLES = sorted(path.stem for path in FOLDER.glob("*.json"))
 CHECKPOINT = "v1-5-pruned-emaonly-fp16.safetensors"
 CONTROLNET = "control_v11p_sd15_canny_fp16.safetensors"
 SMALL = (128, 160)
@@ -39,18 +40,18 @@ def prepare(folder: Path) -> None:
     subprocess.run([python, script, os.environ["COMFYUI_PATH"], *written], check=True)
 
 
-def example(name: str) -> Prompt:
+def example(name: str, folder: Path = FOLDER) -> Prompt:
     """An API-format example; diffusion is made short: its wiring counts, its picture is noise."""
-    prompt = json.loads((ROOT / "examples" / "api" / f"{name}.json").read_text(encoding="utf-8"))
+    prompt = json.loads((folder / "api" / f"{name}.json").read_text(encoding="utf-8"))
     if any(entry["class_type"] == "KSampler" for entry in prompt.values()):
         for entry in prompt.values():
             entry["inputs"] |= {name: value for name, value in _SHORT.items() if name in entry["inputs"]}
     return prompt
 
 
-def workflow(name: str) -> dict[str, Any]:
+def workflow(name: str, folder: Path = FOLDER) -> dict[str, Any]:
     """A UI-format example, as it is."""
-    return json.loads((ROOT / "examples" / f"{name}.json").read_text(encoding="utf-8"))
+    return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def shortened(page: dict[str, Any]) -> dict[str, Any]:
