@@ -110,6 +110,11 @@ class Page:
         )
         return self.page.evaluate(script, node_type)
 
+    def wait_for_text(self, node_type: str, text: str) -> None:
+        """Wait until a widget of the first node of a type, its status text among them, holds a text."""
+        script = f"([t, s]) => ({_NODES})().find(n => n.type === t).widgets.some(w => String(w.value).includes(s))"
+        self.page.wait_for_function(script, arg=[node_type, text], timeout=60_000)
+
     def choices(self, node_type: str, widget: str) -> list[str]:
         """Return what a combo of the first node of a type offers."""
         script = (

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -16,9 +17,12 @@ import pytest
 
 pytest.importorskip("aiohttp")
 from comfyui_events import listening, run_listening
+from comfyui_examples import workflow
 from comfyui_host import ComfyUI, running
+from comfyui_page import open_page
 from comfyui_prompts import Prompt, beside_local_work, chain, empty_image, node
 from scripted_service import ScriptedService
+from test_comfyui_examples import in_the_page
 
 pytestmark = pytest.mark.skipif("COMFYUI_PATH" not in os.environ, reason="COMFYUI_PATH does not name a ComfyUI")
 
@@ -148,3 +152,27 @@ def test_what_happens_on_the_nodes_is_not_in_the_saved_graph(comfy: ComfyUI) -> 
         data = file.read_bytes()
         assert b"asking" not in data
         assert b"127.0.0.1" not in data
+
+
+@in_the_page
+def test_cancel_in_the_page(comfy: ComfyUI, remote: ScriptedService, tmp_path: Path) -> None:
+    """Run, the page's own button while it waits, Run again: a sentence on the node, no error, nothing paid twice."""
+    shots = Path(os.environ.get("COMFYUI_SHOTS", tmp_path))
+    shots.mkdir(parents=True, exist_ok=True)
+    remote.task_s, remote.failed = 8.0, {}
+    before = len(remote.submissions)
+    with open_page(comfy) as page:
+        assert page.load(workflow("portrait-to-cartoon")) == []
+        page.page.evaluate("() => { app.queuePrompt(0) }")
+        page.wait_for_text("CartoonizePollResult", "in progress")
+        page.screenshot(shots / "waiting.png")
+        page.page.get_by_role("button", name=re.compile("cancel current run|interrupt", re.IGNORECASE)).first.click()
+        page.wait_for_text("CartoonizePollResult", "Cancelled. The tasks go on, and Run continues with them: task-")
+        page.screenshot(shots / "cancelled.png")
+        assert page.page.evaluate("() => app.graph._nodes.filter(node => node.has_errors).length") == 0
+        assert page.page.get_by_role("dialog").count() == 0
+        remote.task_s = 0.0
+        outputs = page.run()
+        assert [output for output in outputs.values() if output.get("images")]
+        assert page.complaints() == []
+    assert len(remote.submissions) == before + 1
