@@ -18,6 +18,7 @@ from comfyui_host import ComfyUI
 from comfyui_prompts import Prompt
 
 _TEXT = 3  # BinaryEventTypes.TEXT
+_ENDS = ("execution_success", "execution_error", "execution_interrupted")
 SETTLING_S = 0.2  # the last messages are on their way
 
 
@@ -29,6 +30,7 @@ class Events:
     texts: list[tuple[float, str, str]] = field(default_factory=list)  # when, node, text
     bars: list[tuple[float, str, float]] = field(default_factory=list)  # when, node, share
     messages: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    ends: dict[str, tuple[float, str]] = field(default_factory=dict)  # of prompts by their ids: when, and how
 
     def texts_of(self, node_id: str) -> list[str]:
         """The texts of a node, in order."""
@@ -49,9 +51,19 @@ class Events:
         elif message.type is aiohttp.WSMsgType.TEXT:
             event = json.loads(message.data)
             self.messages.append((event["type"], event.get("data") or {}))
+            if event["type"] in _ENDS:
+                self.ends[event["data"]["prompt_id"]] = (now, event["type"])
             if event["type"] == "progress":
                 data = event["data"]
                 self.bars.append((now, data["node"], data["value"] / data["max"]))
+
+    def end_of(self, prompt_id: str, timeout_s: float = 120.0) -> tuple[float, str]:
+        """Wait for the end of a prompt and return when it was told, and how it ended."""
+        end = time.monotonic() + timeout_s
+        while prompt_id not in self.ends:
+            assert time.monotonic() < end, f"prompt {prompt_id} did not end in {timeout_s} s"
+            time.sleep(0.02)
+        return self.ends[prompt_id]
 
     def wait_for(self, name: str, timeout_s: float = 60.0) -> dict[str, Any]:
         """Wait for a message of that name and return its data."""

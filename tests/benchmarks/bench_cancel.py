@@ -9,6 +9,7 @@ answer, so that the moments fall into all of these steps, requests in flight inc
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import re
 import statistics
@@ -19,12 +20,12 @@ from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from comfyui_events import Events, listening
 from comfyui_host import ComfyUI, running
 from comfyui_prompts import Prompt, chain, empty_image, node
 from scripted_service import ScriptedService
 
 LONGEST_S = 9.0  # about as long as a prompt takes
-LOOK_S = 0.005
 
 
 class SlowService(ScriptedService):
@@ -57,32 +58,26 @@ def prompt(seed: int, one_node: bool) -> Prompt:
     return {**source, "portrait": node("CartoonizePortrait", images=["noise", 0], **widgets)}
 
 
-def ended(comfy: ComfyUI, prompt_id: str) -> str:
-    """Wait for the end of a prompt and return the last of its messages."""
-    while not (entry := comfy.get(f"/history/{prompt_id}").get(prompt_id)):
-        time.sleep(LOOK_S)
-    return str(entry["status"]["messages"][-1][0])
-
-
-def one_try(comfy: ComfyUI, seed: int, moment_s: float) -> tuple[float, float, str] | None:
+def one_try(comfy: ComfyUI, events: Events, seed: int, moment_s: float) -> tuple[float, float, str] | None:
     """Return seconds to the end, seconds to the end of the next prompt, and what it was doing; None if it was over."""
-    prompt_id = comfy.queue(prompt(seed, one_node=seed % 2 == 1))
-    following = comfy.queue({"load": empty_image(64, 64, color=seed), "show": node("PreviewImage", images=["load", 0])})
-    while not comfy.get("/queue")["queue_running"]:
-        time.sleep(LOOK_S)
-    time.sleep(moment_s)
+
+    def queue(graph: Prompt) -> str:
+        return json.loads(comfy.post("/prompt", {"prompt": graph, "client_id": events.client_id}))["prompt_id"]
+
     said = comfy.log().count("Cancelled while")
+    prompt_id = queue(prompt(seed, one_node=seed % 2 == 1))
+    following = queue({"load": empty_image(64, 64, color=seed), "show": node("PreviewImage", images=["load", 0])})
+    time.sleep(moment_s)
     pressed = time.monotonic()
     comfy.post("/interrupt", {"prompt_id": prompt_id})
-    message = ended(comfy, prompt_id)
-    end_s = time.monotonic() - pressed
-    assert ended(comfy, following) == "execution_success"
-    next_s = time.monotonic() - pressed
+    ended, how = events.end_of(prompt_id)
+    next_ended, next_how = events.end_of(following)
+    assert next_how == "execution_success"
     doing = re.findall(r"Cancelled while: ([^0-9\n]*)", comfy.log())[said:]
-    if message == "execution_success" or not doing:  # over already, or in one of ComfyUI's own nodes
+    if how == "execution_success" or not doing:  # over already, or in one of ComfyUI's own nodes
         return None
-    assert message == "execution_interrupted", message
-    return end_s, next_s, doing[0].strip()
+    assert how == "execution_interrupted", how
+    return ended - pressed, next_ended - pressed, doing[0].strip()
 
 
 def main() -> None:
@@ -92,11 +87,11 @@ def main() -> None:
     tries, moments = parser.parse_args().tries, random.Random(5)
     service, measured = SlowService(task_s=2.0), list[tuple[float, float, str]]()
     with tempfile.TemporaryDirectory() as folder, service.running():
-        with running(Path(folder), service.environment) as comfy:
+        with running(Path(folder), service.environment) as comfy, listening(comfy) as events:
             seed = 0
             while len(measured) < tries:
                 seed += 1
-                found = one_try(comfy, seed, moments.uniform(0.0, LONGEST_S))
+                found = one_try(comfy, events, seed, moments.uniform(0.0, LONGEST_S))
                 measured += [found] if found else []
     for name, values in (
         ("the end of the prompt", [m[0] for m in measured]),
@@ -105,7 +100,7 @@ def main() -> None:
         print(f"Cancel to {name:24} median {statistics.median(values):.3f} s, maximum {max(values):.3f} s")
     print(f"{len(measured)} tries; Cancel came while the node was:")
     for doing, times in Counter(m[2] for m in measured).most_common():
-        print(f"{times:4}  {doing}")
+        print(f"{times:4}  {doing:40} longest {max(m[0] for m in measured if m[2] == doing):.3f} s")
 
 
 if __name__ == "__main__":
