@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 LOAD = """
-import os, sys, time, types
+import sys
+sys.dont_write_bytecode, sys.pycache_prefix = {bytecode}
+import os, time, types
 from pathlib import Path
 import pack
 package = sys.modules["cartoonize_pack"] = types.ModuleType("cartoonize_pack")
@@ -22,7 +24,8 @@ package.__path__ = [str(pack.ROOT)]
 
 def command(script: str, *arguments: object) -> list[str]:
     """What runs a script, which finds its arguments in `sys.argv[1:]`."""
-    return [sys.executable, "-c", LOAD + script, *map(str, arguments)]
+    load = LOAD.format(bytecode=(sys.dont_write_bytecode, sys.pycache_prefix))  # as here, see conftest
+    return [sys.executable, "-c", load + script, *map(str, arguments)]
 
 
 def output_of(script: str, *arguments: object) -> str:

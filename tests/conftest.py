@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,28 @@ from stand_in_host import StandInHost
 pack.load()
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Where Python is told to leave no bytecode beside the sources, it goes into pytest's cache.
+
+    Else every worker of every run rewrites all tests, and every child (see child_process) compiles the pack.
+    """
+    cache = getattr(config, "cache", None)
+    if sys.dont_write_bytecode and cache is not None:
+        sys.pycache_prefix, sys.dont_write_bytecode = str(cache.mkdir("bytecode")), False
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Iterator[None]:
+    """Of several workers each begins with another share of the files: it finds the others' bytecode afterwards."""
+    worker = getattr(session.config, "workerinput", None)
+    if worker is not None:
+        number, workers = int(worker["workerid"].removeprefix("gw")), worker["workercount"]
+        for path in sorted(Path(__file__).parent.glob("test_*.py"))[number::workers]:
+            with suppress(Exception, pytest.skip.Exception):  # collection says what is wrong with it
+                importlib.import_module(path.stem)
+    return (yield)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the figures that tests have left as the property "counts", whichever process they ran in."""
     for outcome in ("passed", "failed"):
@@ -27,12 +53,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                     terminalreporter.write_line(f"\n{report.nodeid}\n{figures}")
 
 
+@pytest.fixture(scope="session")
+def _homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Names of state folders, none of which is there: most tests need none, and a tmp_path for each takes time."""
+    folder = tmp_path_factory.mktemp("homes")
+    return (folder / str(number) for number in count())
+
+
 @pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, _homes: Iterator[Path]) -> None:
     """No configuration of the person who runs the tests reaches them."""
     for name in [n for n in os.environ if n.startswith("CARTOONIZE_") or n.lower().endswith("_proxy")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("CARTOONIZE_HOME", str(tmp_path / "home"))
+    has_folder = "tmp_path" in request.fixturenames
+    home = request.getfixturevalue("tmp_path") / "home" if has_folder else next(_homes)
+    monkeypatch.setenv("CARTOONIZE_HOME", str(home))
 
 
 @pytest.fixture

@@ -245,7 +245,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def _traceback(error: BaseException) -> list[str]:
     """A traceback with the values of variables, as error trackers take it; not those of the tests, which know keys."""
-    with np.printoptions(threshold=10):
+    with np.printoptions(threshold=10, edgeitems=1):
         shown = traceback.TracebackException(type(error), error, error.__traceback__, capture_locals=True)
     part: traceback.TracebackException | None = shown
     while part is not None:

@@ -25,7 +25,7 @@ APP_KEY, APP_SECRET = "key-for-tests", "secret-for-tests"
 def png(width: int = 300, height: int = 260, value: int = 90) -> bytes:
     """A plain picture as PNG."""
     stream = io.BytesIO()
-    Image.fromarray(np.full((height, width, 3), value, np.uint8)).save(stream, "PNG")
+    Image.fromarray(np.full((height, width, 3), value, np.uint8)).save(stream, "PNG", compress_level=1)
     return stream.getvalue()
 
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import child_process
+
 KEYS = ("key", "secret-of-the-tests")
+SERVE = """
+from cartoonize_pack.utils.cli import main
+sys.exit(main(["serve", *sys.argv[1:]]))
+"""
 
 
 @contextmanager
@@ -25,8 +30,9 @@ def serving(home: Path, *arguments: str, **environment: str) -> Iterator[tuple[s
     }
     # Standard error is a pipe that nobody reads, and the pace of tests is not that of people.
     log = ["--access-log", str(home / "access.log"), "--rate", "1000"]
-    command = [sys.executable, str(Path(__file__).parent / "serve_child.py"), "--port", "0", *log, *arguments]
-    child = subprocess.Popen(command, env=values, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = child_process.command(SERVE, "--port", "0", *log, *arguments)
+    pipe, tests = subprocess.PIPE, Path(__file__).parent
+    child = subprocess.Popen(command, cwd=tests, env=values, stdout=pipe, stderr=pipe, text=True)
     assert child.stdout is not None
     try:
         found = re.search(r"create (http://[^/]+)/v1", child.stdout.readline())

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 from cartoonize_pack.utils import client as client_module
-from cartoonize_pack.utils import config, download, pictures
+from cartoonize_pack.utils import collection, config, download, pictures
 from cartoonize_pack.utils.backend import connect
 from cartoonize_pack.utils.client import Client
 from cartoonize_pack.utils.collection import collect
@@ -38,6 +38,7 @@ from cartoonize_pack.utils.monitor import Monitor
 from cartoonize_pack.utils.outcomes import OnFailure, settle
 from cartoonize_pack.utils.records import State
 from cartoonize_pack.utils.submission import Request, submit
+from cartoonize_pack.utils.waiting import Waiting
 from fault_server import GIGABYTE, PICTURES, REFUSE, FaultServer, Step, drip, flood, image, reply, reset, stall, state
 from sample_outcomes import png, values
 from scripted_service import APP_SECRET
@@ -473,6 +474,14 @@ class Hurried(Monitor):
         self._server.wait_is_over()
 
 
+class WithoutTicks(Waiting):
+    """Waits between two questions in one piece; that the seconds run down on the node is in test_waiting.py."""
+
+    def sleep(self, seconds: float) -> None:
+        """Leave it to the monitor: no clock, which would go on asking it until the time has really passed."""
+        self._monitor.sleep(seconds)
+
+
 @contextmanager
 def serving(row: Row, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultServer]:
     """The server of a row as the default profile; behind the block every thread of the pack has ended, too."""
@@ -512,6 +521,7 @@ def _check_error(error: CartoonizeError, end: End) -> None:
 @pytest.mark.parametrize("row", ROWS, ids=[row.title for row in ROWS])
 def test_a_fault_is_recovered_from_or_told(row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each run ends as the row says: the error, the journal, and how often each place was asked."""
+    monkeypatch.setattr(collection, "Waiting", WithoutTicks)
     monkeypatch.setattr(client_module, "QUICK_WAIT_S", 0.0)
     if row.tls or row.total_s == STALL_S:  # else a thread that was given up may ask twice more
         monkeypatch.setattr(client_module, "QUICK_RETRIES", 0)

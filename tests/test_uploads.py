@@ -112,15 +112,14 @@ class Watching(Monitor):
     """Remembers all that it was told."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(self._remember)
         self.all: list[Progress] = []
         self._told = threading.Condition()
 
-    def _set(self, progress: Progress) -> None:
+    def _remember(self, progress: Progress) -> None:
         with self._told:
             self.all.append(progress)
             self._told.notify_all()
-        super()._set(progress)
 
     def wait_for(self, uploads: int) -> None:
         """Wait until so many uploads were told."""
