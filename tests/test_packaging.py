@@ -131,3 +131,12 @@ def test_the_readme_names_only_variables_that_exist() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     pattern = r"CARTOONIZE_[A-Z_]*[A-Z]"
     assert set(re.findall(pattern, readme)) == set(re.findall(pattern, code))
+
+
+def test_the_pictures_of_the_readmes_exist_and_are_light() -> None:
+    """A page that shows what it promises; less than 160 kB a picture."""
+    for readme in ROOT.glob("README*.md"):
+        paths = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", readme.read_text(encoding="utf-8"))
+        assert paths
+        for path in paths:
+            assert (ROOT / path).stat().st_size < 160_000
