@@ -187,9 +187,15 @@ def test_the_page_shows_hosts_and_what_happened(comfy: ComfyUI, tmp_path: Path) 
     (comfy.folder / "input" / "portrait.jpg").write_bytes((ROOT / "examples" / "portrait.jpg").read_bytes())
     with open_page(comfy) as page:
         assert page.load(workflow) == []
-        with page.page.expect_response(lambda r: r.url.endswith("/prompt"), timeout=60_000) as response:
-            page.page.evaluate("() => { app.queuePrompt(0) }")
-        assert "There is no image host 'studio-bucket'" in json.dumps(response.value.json())
+        page.wait_for_text("CartoonizeImageToURL", "Made for the image host 'studio-bucket'")
+        assert page.widgets("CartoonizeImageToURL")["host"] == "auto"
+        assert "studio-bucket" in page.toasts()[0]
+        prompt = page.prompt()
+        next(e for e in prompt.values() if e["class_type"] == "CartoonizeImageToURL")["inputs"]["host"] = (
+            "studio-bucket"
+        )
+        with pytest.raises(AssertionError, match="There is no image host 'studio-bucket'"):
+            comfy.queue(prompt)  # without a page nobody would see what stands in its place
         page.page.wait_for_timeout(1500)
         page.page.screenshot(path=shots / "strange-host.png")
         upload["widgets_values"][0] = "comfyui"
