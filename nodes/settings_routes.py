@@ -17,7 +17,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..utils.errors import CartoonizeError, InputError
+from ..utils.errors import CartoonizeError, InputError, TakenError, UnknownProfileError
 from ..utils.logs import logger
 from ..utils.redaction import redact
 from ..utils.routes import PREFIX
@@ -114,12 +114,12 @@ ROUTES = (
 )
 
 
-class _Refused(InputError):
-    """A request that is not answered; `status` is the HTTP status."""
+class _Refused(Exception):
+    """A request that is not answered: its HTTP status, and why."""
 
     def __init__(self, status: int, words: str) -> None:
-        super().__init__(words)
-        self.status = status
+        super().__init__(status, words)
+        self.status, self.words = status, words
 
 
 async def _tried(
@@ -145,6 +145,8 @@ async def _answered(answer: Callable[[], Awaitable[Mapping[str, Any]]]) -> web.R
     status = 200
     try:
         table = await answer()
+    except _Refused as refused:
+        status, table = refused.status, {"problem": refused.words}
     except CartoonizeError as error:
         status, table = _status_of(error), {"problem": str(error)}
     except Exception as error:  # noqa: BLE001  # aiohttp would log it with a logger that does not know our keys
@@ -154,10 +156,6 @@ async def _answered(answer: Callable[[], Awaitable[Mapping[str, Any]]]) -> web.R
 
 
 def _status_of(error: CartoonizeError) -> int:
-    from ..utils.profile_entry import TakenError, UnknownProfileError
-
-    if isinstance(error, _Refused):
-        return error.status
     if isinstance(error, UnknownProfileError):
         return 404
     return 400 if isinstance(error, InputError) and not isinstance(error, TakenError) else 409

@@ -75,7 +75,10 @@ class ComfyUI:
 
 @contextmanager
 def running(folder: Path, environment: Mapping[str, str], *arguments: str) -> Iterator[ComfyUI]:
-    """Start the ComfyUI at COMFYUI_PATH with COMFYUI_PYTHON (default: this Python) on CPU, and stop it afterwards."""
+    """Start the ComfyUI at COMFYUI_PATH with COMFYUI_PYTHON (default: this Python) on CPU, and stop it afterwards.
+
+    COMFYUI_FRONT_END names the `static` folder of another front end than the installed one.
+    """
     source = Path(os.environ["COMFYUI_PATH"])
     packs = folder / "custom_nodes"
     packs.mkdir(parents=True, exist_ok=True)
@@ -90,6 +93,8 @@ def running(folder: Path, environment: Mapping[str, str], *arguments: str) -> It
         "--base-directory", str(folder), "--disable-auto-launch",
         "--database-url", f"sqlite:///{folder / 'comfyui.db'}", *arguments,
     ]  # fmt: skip
+    if front_end := os.environ.get("COMFYUI_FRONT_END"):
+        command += ["--front-end-root", front_end]
     for name in ("user", "input", "output", "temp"):
         (folder / name).mkdir(exist_ok=True)
     with (folder / "comfy.log").open("ab") as log:

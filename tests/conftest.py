@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import importlib
 import os
@@ -34,14 +35,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Iterator[None]:
-    """Of several workers each begins with another share of the files: it finds the others' bytecode afterwards."""
+    """Of several workers each begins with another share of the files, and then finds the others' bytecode."""
+    gc.disable()  # nothing of what is made now ends before the tests do
     worker = getattr(session.config, "workerinput", None)
     if worker is not None:
         number, workers = int(worker["workerid"].removeprefix("gw")), worker["workercount"]
         for path in sorted(Path(__file__).parent.glob("test_*.py"))[number::workers]:
             with suppress(Exception, pytest.skip.Exception):  # collection says what is wrong with it
                 importlib.import_module(path.stem)
-    return (yield)
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -53,11 +59,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                     terminalreporter.write_line(f"\n{report.nodeid}\n{figures}")
 
 
+def _folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """State folders that are not there yet: most tests need none, and a tmp_path for each takes longer."""
+    folder = tmp_path_factory.mktemp("homes")
+    for number in count():
+        (folder / str(number)).mkdir()
+        yield folder / str(number) / "home"
+
+
 @pytest.fixture(scope="session")
 def _homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Names of state folders, none of which is there: most tests need none, and a tmp_path for each takes time."""
-    folder = tmp_path_factory.mktemp("homes")
-    return (folder / str(number) for number in count())
+    return _folders(tmp_path_factory)
 
 
 @pytest.fixture(autouse=True)

@@ -32,7 +32,7 @@ from wire import check_refusal
 
 QUEUE = 60  # pictures that may wait; a submission has 20
 RATE = 10  # requests a second from one address, after five times as many
-SIDE = 257  # the least that is drawn
+SIZE = (257, 1028)  # the narrowest that is drawn: half the work of 257x257
 TOO_SMALL = 200
 WARM_UP = 2  # pictures that are drawn at the same time before memory is compared
 LONGEST_S = 120.0  # for all that was accepted, after the last submission
@@ -130,7 +130,7 @@ class _Client:
             time.sleep(wait_s)
             status, data, wait_s = self._call("GET", urlsplit(image["image_result"]).path)
         with Image.open(io.BytesIO(data)) as picture:
-            return "drawn" if image["status"] == "3" and picture.size == (SIDE, SIDE) else f"{image} {picture.size}"
+            return "drawn" if image["status"] == "3" and picture.size == SIZE else f"{image} {picture.size}"
 
     def _call(self, method: str, path: str, body: object = None) -> tuple[int, Any, float]:
         """Return status, data and how long to wait; what is not as documented is noted."""
@@ -154,7 +154,7 @@ class _Client:
 def campaign(home: Path, seconds: float, clients: int, real: int) -> Load:
     """Load a service for so many seconds, with so many real pictures among the others, and wait for all of them."""
     store = PictureStore(home / "service" / "pictures")
-    names = [store.put(png(SIDE, SIDE, 10 + number % 240), "image/png", 3600) for number in range(real)]
+    names = [store.put(png(*SIZE, 10 + number % 240), "image/png", 3600) for number in range(real)]
     small = store.put(png(TOO_SMALL, TOO_SMALL), "image/png", 3600)
     total = Load()
     with serving(home, "--workers", "2", "--max-queue", str(QUEUE), "--rate", str(RATE)) as (child, base_url):

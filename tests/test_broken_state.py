@@ -7,10 +7,15 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from cartoonize_pack.utils import config
+from cartoonize_pack.utils.backend import connect
+from cartoonize_pack.utils.errors import CartoonizeError
+from cartoonize_pack.utils.monitor import Monitor
+from cartoonize_pack.utils.submission import Request, submit
 from child_process import command
 from scripted_service import ScriptedService
 
@@ -54,9 +59,20 @@ def tried(*arguments: str, around: tuple[str, ...] = ()) -> str:
     return done.stdout
 
 
-def test_a_folder_that_can_be_used_is_submitted_from(home: Path, service: ScriptedService) -> None:
+def tried_here() -> str:
+    """The same in this process, where only the files are in question."""
+    try:
+        return str(submit(connect(config.load(), "env"), Request(("https://images.test/1.png",)), Monitor()))
+    except CartoonizeError as error:
+        return f"{type(error).__name__} {error}"
+
+
+@pytest.mark.parametrize("submission", [tried, tried_here])
+def test_a_folder_that_can_be_used_is_submitted_from(
+    home: Path, service: ScriptedService, submission: Callable[[], str]
+) -> None:
     """So that the tests below fail for their reason and for no other."""
-    assert "task-1" in tried()
+    assert "task-1" in submission()
     assert len(service.submissions) == 1
 
 
@@ -65,7 +81,7 @@ def test_a_journal_of_a_newer_version(home: Path, service: ScriptedService) -> N
     with sqlite3.connect(home / "journal.sqlite3") as newer:
         newer.execute("PRAGMA user_version = 99")
     newer.close()
-    said = tried()
+    said = tried_here()
     assert said.startswith("ConfigurationError")
     assert "newer version of this pack" in said
     assert "Update the pack. Nothing was sent." in said
@@ -76,7 +92,7 @@ def test_a_journal_of_a_newer_version(home: Path, service: ScriptedService) -> N
 def test_a_damaged_journal(home: Path, service: ScriptedService, content: bytes) -> None:
     """It does not read as "never paid"."""
     (home / "journal.sqlite3").write_bytes(content)
-    said = tried()
+    said = tried_here()
     assert said.startswith("ConfigurationError")
     assert "damaged" in said
     assert "Nothing was sent" in said

@@ -29,7 +29,7 @@ def _stop_service() -> Iterator[None]:
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
     path = tmp_path / "photo.png"
-    path.write_bytes(png(320, 400))
+    path.write_bytes(png(260, 1000))  # narrow pictures are drawn quickly
     return path
 
 
@@ -41,7 +41,7 @@ def test_a_photo_becomes_a_cartoon_with_no_account(
     assert main([str(photo), "--style", "manga"]) == 0
     assert capsys.readouterr().out == "photo-manga.png\n"
     with Image.open(tmp_path / "photo-manga.png") as result:
-        assert result.size == (320, 400)
+        assert result.size == (260, 1000)
 
 
 @pytest.mark.parametrize(
@@ -359,7 +359,7 @@ def test_the_service_of_another_machine_draws_too(photo: Path, tmp_path: Path, m
             monkeypatch.setenv(f"CARTOONIZE_{name}", value)
         assert main([str(photo), "-o", str(tmp_path / "out.png")]) == 0
     with Image.open(tmp_path / "out.png") as result:
-        assert result.size == (320, 400)
+        assert result.size == (260, 1000)
 
 
 def test_ctrl_c_ends_at_once(photo: Path, service: ScriptedService) -> None:

@@ -37,7 +37,7 @@ LONG_AGO_S = 1_000_000_000.0  # in the year 2001
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A working folder with one photo; the embedded server is stopped afterwards."""
     monkeypatch.chdir(tmp_path)
-    Path("photo.png").write_bytes(png(320, 400))
+    Path("photo.png").write_bytes(png(260, 1000))  # narrow pictures are drawn quickly
     yield
     stop_embedded(home())
 

@@ -174,5 +174,6 @@ def test_cancel_in_the_page(comfy: ComfyUI, remote: ScriptedService, tmp_path: P
         remote.task_s = 0.0
         outputs = page.run()
         assert [output for output in outputs.values() if output.get("images")]
-        assert page.complaints() == []
+        # a front end that is newer than its host asks it for jobs, which it does not have
+        assert [text for text in page.complaints() if "/api/jobs" not in text] == []
     assert len(remote.submissions) == before + 1

@@ -1,8 +1,7 @@
 """The pack's part of ComfyUI's page, in a real browser: settings, keys, task ids, shared workflows, samples, help.
 
 Runs when COMFYUI_PATH names a ComfyUI (and COMFYUI_PYTHON the Python it runs with) and Playwright and Chromium are
-there; skipped otherwise. COMFYUI_FRONT_END names the `static` folder of another front end than the installed one.
-Screenshots go to COMFYUI_SHOTS, if set.
+there; skipped otherwise. Screenshots go to COMFYUI_SHOTS, if set.
 """
 
 from __future__ import annotations
@@ -51,8 +50,7 @@ MACHINE: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def comfy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyUI]:
     """A ComfyUI as a newcomer has it: no configuration, and nothing in its input folder."""
-    front_end = os.environ.get("COMFYUI_FRONT_END")
-    with running(tmp_path_factory.mktemp("comfyui"), {}, *(("--front-end-root", front_end) if front_end else ())) as it:
+    with running(tmp_path_factory.mktemp("comfyui"), {}) as it:
         yield it
 
 

@@ -256,11 +256,11 @@ def test_the_embedded_service_costs_nothing_and_is_asked_again(host: StandInHost
     from cartoonize_pack.utils.work import Order, candidate_keys, split_work
 
     backend = connect(config.load(), "local")
-    urls = execute(IMAGE_TO_URL, images=batch(), host="local")[0]
+    urls = execute(IMAGE_TO_URL, images=batch(1, 1000, 260), host="local")[0]
     contents = backend.journal.contents_of([urls])
     (work,) = split_work([urls], [1], candidate_keys(contents, Order("local/anime", "", 0), 20), 20)
     number = backend.journal.begin(work, backend.profile, 0)  # and then the process died
-    assert execute(POLL, task_id=submit(urls))[0].shape == (1, 260, 300, 3)
+    assert execute(POLL, task_id=submit(urls))[0].shape == (1, 1000, 260, 3)
     (record,) = backend.journal.submissions()
     assert record.number > number
     assert record.key == work.key

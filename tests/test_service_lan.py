@@ -1001,7 +1001,7 @@ def test_a_picture_in_hand_is_finished_when_the_service_stops(start: Start, gate
 def test_sigterm_in_the_middle_of_drawing_loses_no_submission(tmp_path: Path) -> None:
     """Exit code 0; the next start knows every task that was accepted, to the last moment, and draws their pictures."""
     store = PictureStore(tmp_path / "service" / "pictures")
-    names = [store.put(png(value=value), "image/png", 600) for value in (10, 200)]
+    names = [store.put(png(260, 1000, value), "image/png", 600) for value in (10, 200)]
     accepted: list[str] = []
 
     def submit_until_it_is_gone(base_url: str) -> None:

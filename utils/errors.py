@@ -3,6 +3,8 @@
 CartoonizeError            every error of the pack; its text says what happened and what to do next
 |- ConfigurationError      yours: a profile, an address or a key is missing or wrong; nothing was sent
 |- InputError              yours: a picture, a link or a widget value is outside the limits; nothing was sent
+|  |- TakenError           a profile is to have a name that belongs to another one; nothing was changed
+|  `- UnknownProfileError  there is no such profile among those that were added; nothing was changed
 |- ServiceError            the service's: it refused, or its answer cannot be used
 |  |- ContractError        its answer is not what the API document describes
 |  |- UnreachableError     no usable answer arrived this time; asking again may help
@@ -53,6 +55,14 @@ class ConfigurationError(CartoonizeError):
 
 class InputError(CartoonizeError):
     """A value given by the user is outside the limits; nothing was sent."""
+
+
+class TakenError(InputError):
+    """A profile's name belongs to the pack, or to a profile that another source describes."""
+
+
+class UnknownProfileError(InputError):
+    """There is no such profile among those that were added."""
 
 
 class ServiceError(CartoonizeError):

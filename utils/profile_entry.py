@@ -14,7 +14,7 @@ from pathlib import Path
 from . import added_profiles, config
 from .config import AUTO
 from .contract import shown
-from .errors import InputError
+from .errors import InputError, TakenError, UnknownProfileError
 from .home import ADDED_FILE, CONFIG_FILE, home_of
 from .redaction import key_in, learn_address
 from .secret import HiddenTable, Secret
@@ -23,14 +23,6 @@ FIELDS = ("create_url", "result_url", "app_key", "app_secret", "host")  # the la
 MAX_BYTES = 16_384  # of an entry as JSON
 _LONGEST = 2_000  # characters of one field
 _KEY_LIKE = re.compile(r"(?=.*[0-9])[A-Za-z0-9]{16,}")  # words of such a length have something between them
-
-
-class TakenError(InputError):
-    """The name belongs to the pack, or to a profile that another source describes."""
-
-
-class UnknownProfileError(InputError):
-    """There is no such profile among those that were added."""
 
 
 def parsed(body: bytes) -> HiddenTable:
