@@ -1,4 +1,7 @@
-"""Cancel at random moments in a real ComfyUI: how long until the prompt has ended, and until the next one is done.
+"""Cancel at random moments in a real ComfyUI: how long until the prompt is over, and until the next one is done.
+
+Between two prompts ComfyUI collects garbage, at most every 10 s, and nothing of it runs meanwhile, its page's messages
+included: that is in the second figure, and its longest is printed.
 
 Eight noisy pictures are encoded, uploaded, submitted, waited for and fetched; the service takes its time with every
 answer, so that the moments fall into all of these steps, requests in flight included.
@@ -17,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -58,26 +62,42 @@ def prompt(seed: int, one_node: bool) -> Prompt:
     return {**source, "portrait": node("CartoonizePortrait", images=["noise", 0], **widgets)}
 
 
-def one_try(comfy: ComfyUI, events: Events, seed: int, moment_s: float) -> tuple[float, float, str] | None:
-    """Return seconds to the end, seconds to the end of the next prompt, and what it was doing; None if it was over."""
+@dataclass(frozen=True)
+class Try:
+    """Seconds from Cancel to the end of the prompt, and to that of the next one; and what the node was doing."""
+
+    over_s: float
+    next_s: float
+    doing: str
+
+
+def noted(comfy: ComfyUI, what: str) -> list[float]:
+    """What the test nodes noted inside ComfyUI."""
+    file = comfy.folder / "moments"
+    lines = file.read_text().splitlines() if file.exists() else []
+    return [float(line.removeprefix(what)) for line in lines if line.startswith(what)]
+
+
+def one_try(comfy: ComfyUI, events: Events, seed: int, moment_s: float) -> Try | None:
+    """Press Cancel at a moment of a prompt; None if it was over, or in one of ComfyUI's own nodes."""
 
     def queue(graph: Prompt) -> str:
         return json.loads(comfy.post("/prompt", {"prompt": graph, "client_id": events.client_id}))["prompt_id"]
 
-    said = comfy.log().count("Cancelled while")
+    said = len(comfy.log())
     prompt_id = queue(prompt(seed, one_node=seed % 2 == 1))
     following = queue({"load": empty_image(64, 64, color=seed), "show": node("PreviewImage", images=["load", 0])})
     time.sleep(moment_s)
     pressed = time.monotonic()
     comfy.post("/interrupt", {"prompt_id": prompt_id})
-    ended, how = events.end_of(prompt_id)
+    _, how = events.end_of(prompt_id)
     next_ended, next_how = events.end_of(following)
     assert next_how == "execution_success"
-    doing = re.findall(r"Cancelled while: ([^0-9\n]*)", comfy.log())[said:]
-    if how == "execution_success" or not doing:  # over already, or in one of ComfyUI's own nodes
+    doing = re.findall(r"Cancelled while: ([^0-9\n.]*)", comfy.log()[said:])
+    if how == "execution_success" or not doing:
         return None
     assert how == "execution_interrupted", how
-    return ended - pressed, next_ended - pressed, doing[0].strip()
+    return Try(noted(comfy, "over")[-1] - pressed, next_ended - pressed, doing[0].strip(", "))
 
 
 def main() -> None:
@@ -85,22 +105,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--tries", type=int, default=50)
     tries, moments = parser.parse_args().tries, random.Random(5)
-    service, measured = SlowService(task_s=2.0), list[tuple[float, float, str]]()
+    service, done = SlowService(task_s=2.0), list[Try]()
     with tempfile.TemporaryDirectory() as folder, service.running():
-        with running(Path(folder), service.environment) as comfy, listening(comfy) as events:
+        environment = {**service.environment, "TEST_MOMENTS": f"{folder}/moments"}
+        with running(Path(folder), environment) as comfy, listening(comfy) as events:
             seed = 0
-            while len(measured) < tries:
+            while len(done) < tries:
                 seed += 1
                 found = one_try(comfy, events, seed, moments.uniform(0.0, LONGEST_S))
-                measured += [found] if found else []
-    for name, values in (
-        ("the end of the prompt", [m[0] for m in measured]),
-        ("the next prompt's", [m[1] for m in measured]),
-    ):
-        print(f"Cancel to {name:24} median {statistics.median(values):.3f} s, maximum {max(values):.3f} s")
-    print(f"{len(measured)} tries; Cancel came while the node was:")
-    for doing, times in Counter(m[2] for m in measured).most_common():
-        print(f"{times:4}  {doing:40} longest {max(m[0] for m in measured if m[2] == doing):.3f} s")
+                done += [found] if found else []
+            collections = noted(comfy, "collection")
+    for name, values in (("prompt is over", [t.over_s for t in done]), ("next one is done", [t.next_s for t in done])):
+        print(f"Cancel until the {name:17} median {statistics.median(values):.3f} s, maximum {max(values):.3f} s")
+    print(f"ComfyUI's own garbage collections meanwhile: longest {max(collections, default=0.0):.3f} s")
+    print(f"{len(done)} tries; Cancel came while the node was:")
+    for doing, times in Counter(t.doing for t in done).most_common():
+        print(f"{times:4}  {doing:40} longest {max(t.over_s for t in done if t.doing == doing):.3f} s")
 
 
 if __name__ == "__main__":
