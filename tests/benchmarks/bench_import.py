@@ -21,7 +21,14 @@ from comfyui_host import running
 
 TESTS = Path(__file__).parents[1]
 HOST = "import asyncio, logging, numpy, PIL.Image, requests, aiohttp.web"  # loaded by ComfyUI before any pack
-NODES = "nodes = pack.load().NODE_CLASS_MAPPINGS.values()"
+# As in ComfyUI, which has loaded folder_paths long before; outside of it every look for it would be paid.
+FOLDERS = """
+import sys, tempfile, types
+folders = sys.modules["folder_paths"] = types.ModuleType("folder_paths")
+user = tempfile.mkdtemp()
+folders.get_system_user_directory = lambda name: f"{user}/__{name}"
+"""
+NODES = f"{FOLDERS}\nnodes = pack.load().NODE_CLASS_MAPPINGS.values()"
 ASKED = "[node.INPUT_TYPES() for node in nodes]"
 SCRIPT = """
 import time

@@ -72,7 +72,7 @@ def blocking_chain(remote_s: float) -> Prompt:
 def beside_sampler(remote: Prompt, steps: int, seed: int) -> Prompt:
     """Remote nodes beside the sampler; both meet in "join"."""
     return {
-        "load": empty_image(color=seed), **remote, **sampler(steps, seed),
+        "load": empty_image(color=1000 + seed), **remote, **sampler(steps, seed),  # a picture nobody has submitted yet
         "join": node("ImageBatch", image1=["poll", 0], image2=["local", 0]),
         "show": node("PreviewImage", images=["join", 0]),
     }  # fmt: skip
