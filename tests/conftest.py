@@ -47,6 +47,7 @@ def pytest_collection(session: pytest.Session) -> Iterator[None]:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(10_000, 20, 20)  # looked through more rarely than usual: the tests make many small things
         gc.enable()
 
 

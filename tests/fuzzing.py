@@ -33,8 +33,8 @@ settings.load_profile("fuzz")
 
 
 def tries(count: int) -> settings:
-    """How many values a test tries: so many matter, half of them in the suite, which is to stay quick."""
-    return settings(max_examples=_campaign or max(3, count // 2))
+    """How many values a test tries: so many matter, a third of them in the suite, which is to stay quick."""
+    return settings(max_examples=_campaign or max(3, count // 3))
 
 
 def kept(folder: str, kind: str = "") -> list[Any]:
