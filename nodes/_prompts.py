@@ -12,19 +12,11 @@ from typing import Any
 def without_keys(data: Any, node_ids: Collection[str]) -> Any:
     """Return what was posted to be queued, every text of those nodes that holds a key replaced by a sign for one."""
     from ..utils.pasted_keys import problem
-    from ..utils.redaction import KEY_SIGN
+    from ..utils.redaction import KEY_SIGN, in_texts
 
     prompt = data.get("prompt") if isinstance(data, dict) else None
     nodes = [node for node in prompt.values() if isinstance(node, dict)] if isinstance(prompt, dict) else []
     inputs = [node.get("inputs") for node in nodes if node.get("class_type") in node_ids]
     texts = [text for values in inputs if isinstance(values, dict) for text in values.values()]
     keys = {text for text in texts if isinstance(text, str) and problem("", text)}
-    return _replaced(data, keys, KEY_SIGN) if keys else data
-
-
-def _replaced(value: Any, keys: Collection[str], sign: str) -> Any:
-    if isinstance(value, dict):
-        return {name: _replaced(inner, keys, sign) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_replaced(inner, keys, sign) for inner in value]
-    return sign if isinstance(value, str) and value in keys else value
+    return in_texts(data, lambda text: KEY_SIGN if text in keys else text) if keys else data

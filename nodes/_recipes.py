@@ -18,7 +18,7 @@ from ..utils.collection import collect
 from ..utils.config import AUTO
 from ..utils.hosting.upload import Encoding, summary, upload
 from ..utils.hosting.uploads import Uploads
-from ..utils.images import Picture, from_float
+from ..utils.images import from_float
 from ..utils.monitor import Monitor, count
 from ..utils.outcomes import describe, settle
 from ..utils.references import TaskRef
@@ -40,6 +40,11 @@ class Wishes:
     timeout_s: int
     on_failure: OnFailure
     sizes: Sizes
+
+    @classmethod
+    def of(cls, timeout_s: int, on_failure: str, sizes: str) -> Wishes:
+        """Return what the widgets say."""
+        return cls(timeout_s, OnFailure(on_failure), Sizes(sizes))
 
 
 @dataclass(frozen=True)
@@ -99,12 +104,15 @@ def pictures_of(
     )
     pictures = [picture for picture in places if picture is not None]
     monitor.report(1, 1, f"{len(pictures)} of {count(len(collection.outcomes), 'picture')}")
-    return _finished(
-        places,
-        wishes.sizes,
-        describe(collection),
-        "\n".join(outcome.url for outcome in collection.outcomes),
-        write_report(collection, backend.profile.name, None if spare is None else len(spare)),
+    batch = make_batch(pictures, wishes.sizes) if pictures else None
+    singles = iter(split(batch, pictures))
+    return Finished(
+        batch=batch,
+        why_none=_NO_BATCH if pictures else describe(collection),
+        singles=[None if picture is None else next(singles) for picture in places],
+        links="\n".join(outcome.url for outcome in collection.outcomes),
+        report=write_report(collection, backend.profile.name, None if spare is None else len(spare)),
+        preview=_comfy.preview(pictures),
     )
 
 
@@ -116,17 +124,3 @@ def cartoons_of(images: Sequence[Any], profile_name: str, variation: int, wishes
         tasks = tasks_of(Request(links, variation=variation), profile_name, monitor)
     with monitor.part(0.2, 1.0):
         return pictures_of(tasks, profile_name, wishes, monitor, images)
-
-
-def _finished(places: Sequence[Picture | None], sizes: Sizes, why_none: str, links: str, report: str) -> Finished:
-    pictures = [picture for picture in places if picture is not None]
-    batch = make_batch(pictures, sizes) if pictures else None
-    singles = iter(split(batch, pictures))
-    return Finished(
-        batch=batch,
-        why_none=_NO_BATCH if pictures else why_none,
-        singles=[None if picture is None else next(singles) for picture in places],
-        links=links,
-        report=report,
-        preview=_comfy.preview(pictures),
-    )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..utils.choices import OnFailure, Sizes
-from . import _comfy, _waiting
+from ..utils.choices import Sizes
+from . import _comfy, _waiting, _widgets
 
 if TYPE_CHECKING:
     from ..utils.monitor import Monitor
@@ -50,23 +50,8 @@ class CartoonizePollResult:
                     "STRING",
                     {"default": "", "tooltip": "From Submit Cartoonize, or pasted; several tasks, one per line."},
                 ),
-                "timeout": (
-                    "INT",
-                    {
-                        "default": 600,
-                        "min": 1,
-                        "max": 86400,
-                        "tooltip": "Seconds to wait for each task. The task goes on afterwards; run again to continue.",
-                    },
-                ),
-                "on_failure": (
-                    [choice.value for choice in OnFailure],
-                    {
-                        "default": OnFailure.ERROR.value,
-                        "tooltip": "Images without a result: stop with their reasons, leave them out, or put the "
-                        "original in their place.",
-                    },
-                ),
+                "timeout": _widgets.timeout(),
+                "on_failure": _widgets.on_failure(),
                 "sizes": (
                     [choice.value for choice in Sizes],
                     {
@@ -109,9 +94,7 @@ class CartoonizePollResult:
             from . import _recipes
 
             pasted_keys.check(task_id="\n".join(task_id), profile=_comfy.only(profile))
-            wishes = _recipes.Wishes(
-                _comfy.only(timeout), OnFailure(_comfy.only(on_failure)), Sizes(_comfy.only(sizes))
-            )
+            wishes = _recipes.Wishes.of(_comfy.only(timeout), _comfy.only(on_failure), _comfy.only(sizes))
             tasks = parse_references(lines("\n".join(task_id)))
             return _recipes.pictures_of(tasks, _comfy.only(profile), wishes, monitor, originals)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..utils.choices import OnFailure, Sizes
-from . import _comfy, _waiting
+from ..utils.choices import Sizes
+from . import _comfy, _waiting, _widgets
 
 if TYPE_CHECKING:
     from ..utils.monitor import Monitor
@@ -51,14 +51,7 @@ class CartoonizePortrait:
                         "is configured for it.",
                     },
                 ),
-                "on_failure": (
-                    [choice.value for choice in OnFailure],
-                    {
-                        "default": OnFailure.ERROR.value,
-                        "tooltip": "Images without a result: stop with their reasons, leave them out, or put the "
-                        "original in their place.",
-                    },
-                ),
+                "on_failure": _widgets.on_failure(),
                 "sizes": (
                     [Sizes.MATCH_FIRST.value, Sizes.PAD.value],
                     {
@@ -67,24 +60,8 @@ class CartoonizePortrait:
                         "(see mask).",
                     },
                 ),
-                "timeout": (
-                    "INT",
-                    {
-                        "default": 600,
-                        "min": 1,
-                        "max": 86400,
-                        "tooltip": "Seconds to wait for each task. The task goes on afterwards; run again to continue.",
-                    },
-                ),
-                "variation": (
-                    "INT",
-                    {
-                        "default": 0,
-                        "min": 0,
-                        "max": 2**31 - 1,
-                        "tooltip": "Change it for a fresh result of the same images: that is a new, paid task.",
-                    },
-                ),
+                "timeout": _widgets.timeout(),
+                "variation": _widgets.variation(),
             }
         }
 
@@ -109,9 +86,7 @@ class CartoonizePortrait:
         def work(monitor: Monitor) -> Finished:
             from . import _recipes
 
-            wishes = _recipes.Wishes(
-                _comfy.only(timeout), OnFailure(_comfy.only(on_failure)), Sizes(_comfy.only(sizes))
-            )
+            wishes = _recipes.Wishes.of(_comfy.only(timeout), _comfy.only(on_failure), _comfy.only(sizes))
             return _recipes.cartoons_of(images, _comfy.only(profile), _comfy.only(variation), wishes, monitor)
 
         done = await _waiting.run_beside(work, "Nothing was submitted.")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..utils.errors import CartoonizeError, InputError, TakenError, UnknownProfileError
 from ..utils.logs import logger
-from ..utils.redaction import redact
+from ..utils.redaction import in_texts, redact
 from ..utils.routes import PREFIX
 from ..utils.threads import start
 from ..utils.trials import Trials
@@ -152,7 +152,7 @@ async def _answered(answer: Callable[[], Awaitable[Mapping[str, Any]]]) -> web.R
     except Exception as error:  # noqa: BLE001  # aiohttp would log it with a logger that does not know our keys
         _log.exception("answering a request of the settings failed")
         status, table = 500, {"problem": f"Internal error: {type(error).__name__}. ComfyUI's log has the rest."}
-    return web.json_response(_redacted(table), status=status, headers=_HEADERS)
+    return web.json_response(in_texts(table, redact), status=status, headers=_HEADERS)
 
 
 def _status_of(error: CartoonizeError) -> int:
@@ -209,11 +209,3 @@ def _overview(why_not: str) -> Mapping[str, Any]:
 
 async def _in_thread(work: Callable[[], R]) -> R:
     return await asyncio.wrap_future(start(work, "settings"))
-
-
-def _redacted(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _redacted(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_redacted(inner) for inner in value]
-    return redact(value) if isinstance(value, str) else value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import _comfy, _waiting
+from . import _comfy, _waiting, _widgets
 
 if TYPE_CHECKING:
     from ..utils.monitor import Monitor
@@ -63,15 +63,7 @@ class CartoonizeSubmit:
                         "without an account; 'auto' is the configured default.",
                     },
                 ),
-                "variation": (
-                    "INT",
-                    {
-                        "default": 0,
-                        "min": 0,
-                        "max": 2**31 - 1,
-                        "tooltip": "Change it for a fresh result of the same images: that is a new, paid task.",
-                    },
-                ),
+                "variation": _widgets.variation(),
             },
             "optional": {
                 "report": (

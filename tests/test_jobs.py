@@ -10,7 +10,8 @@ import pytest
 from cartoonize_pack.utils.contract import TaskStatus
 from cartoonize_pack.utils.service import jobs, queue
 from cartoonize_pack.utils.service.jobs import JobTable
-from cartoonize_pack.utils.service.states import RETENTION_S, TASK_TIMEOUT_S, derive_status
+from cartoonize_pack.utils.service.messages import place
+from cartoonize_pack.utils.service.states import RETENTION_S, TASK_TIMEOUT_S, TaskState, derive_status
 from fake_clock import Clock
 
 
@@ -182,3 +183,39 @@ def test_a_timed_out_task_is_not_worked_on(table: JobTable, clock: Clock) -> Non
     table.accept("anime", ["x"], 1)
     clock.now += TASK_TIMEOUT_S + 1
     assert table.claim("me") is None
+
+
+def test_a_waiting_task_knows_its_place(table: JobTable) -> None:
+    """Tasks and not pictures, by priority, then first come; only while it waits."""
+
+    def places(*tasks: str) -> list[str]:
+        return [place(state) for task in tasks if (state := table.state(task, 1)) is not None]
+
+    first, second, third = (table.accept("anime", ["x", "y"], 1) for _ in range(3))
+    urgent = table.accept("anime", ["u"], 9)
+    assert places(first, second, third, urgent) == ["2nd in line", "3rd in line", "4th in line", ""]
+    for _ in range(2):  # the urgent one, and the first picture of the first
+        claim = table.claim("me")
+        assert claim is not None
+        table.finish(claim, result="r.png", seconds=1.0)
+    assert places(first, second, third, urgent) == ["", "2nd in line", "3rd in line", ""]
+
+
+@pytest.mark.parametrize(
+    ("ahead", "words"),
+    [
+        (0, ""),
+        (1, "2nd"),
+        (2, "3rd"),
+        (3, "4th"),
+        (10, "11th"),
+        (11, "12th"),
+        (12, "13th"),
+        (20, "21st"),
+        (110, "111th"),
+    ],
+)
+def test_a_place_in_words(ahead: int, words: str) -> None:
+    """As English counts."""
+    state = TaskState(TaskStatus.WAITING, 1, (), ahead)
+    assert place(state) == (f"{words} in line" if words else "")

@@ -10,6 +10,8 @@ import html
 import json
 import re
 import threading
+from collections.abc import Callable, Mapping
+from typing import Any
 
 SHORTEST_KEY = 12  # characters; a shorter one may be part of any word
 KEY_SIGN = "[key]"  # what stands in a key's place
@@ -87,6 +89,15 @@ def _spellings_of(char: str) -> str:
     forms = {char, *in_json, *(json.dumps(form)[1:-1] for form in in_json), percent, percent.replace("%", "%25")}
     forms |= {html.escape(char), f"&#{ord(char)};", f"&#x{ord(char):x};", *("+" * (char == " "))}
     return f"(?i:{'|'.join(map(re.escape, sorted(forms, key=len, reverse=True)))})"
+
+
+def in_texts(value: object, change: Callable[[str], str]) -> Any:
+    """Return a value as JSON has them, every text in it changed; names of fields stay."""
+    if isinstance(value, Mapping):
+        return {name: in_texts(inner, change) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [in_texts(inner, change) for inner in value]
+    return change(value) if isinstance(value, str) else value
 
 
 def redact(text: str) -> str:

@@ -171,7 +171,8 @@ class JobTable:
                 "SELECT state, result, reason, finished FROM images WHERE task = ? ORDER BY idx", (seq,)
             ).fetchall()
             pictures, seconds = queue.until(db, seq, priority, now), queue.seconds_each(db)
-            ahead = queue.tasks_ahead(db, seq, priority, now)
+            is_waiting = all(row[0] == "queued" for row in rows)
+            ahead = queue.tasks_ahead(db, seq, priority, now) if is_waiting else 0
         images = tuple(ImageState(state, result, reason) for state, result, reason, _ in rows)
         finished = max((row[3] or 0.0) for row in rows)
         status = derive_status([image.state for image in images], created, finished, now)

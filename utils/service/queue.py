@@ -8,26 +8,23 @@ from .states import TASK_TIMEOUT_S
 
 FIRST_GUESS_S = 1.5  # seconds a picture, until there are measurements
 _MEASURED = 20  # how many of the latest pictures the estimate looks at
-_COUNT_OPEN = (
-    "SELECT count(*) FROM images JOIN tasks ON seq = task WHERE state IN ('queued', 'running') AND created > ?"
-)
+_OPEN = "FROM images JOIN tasks ON seq = task WHERE state IN ('queued', 'running') AND created > ?"
 
 
 def length(db: sqlite3.Connection, now: float) -> int:
     """Return how many pictures are to be drawn."""
-    return int(db.execute(_COUNT_OPEN, (now - TASK_TIMEOUT_S,)).fetchone()[0])
+    return int(db.execute(f"SELECT count(*) {_OPEN}", (now - TASK_TIMEOUT_S,)).fetchone()[0])
 
 
 def until(db: sqlite3.Connection, seq: int, priority: int, now: float) -> int:
     """Return how many pictures are to be drawn until a task is done, its own included."""
-    before = f"{_COUNT_OPEN} AND (priority > ? OR (priority = ? AND seq <= ?))"
+    before = f"SELECT count(*) {_OPEN} AND (priority > ? OR (priority = ? AND seq <= ?))"
     return int(db.execute(before, (now - TASK_TIMEOUT_S, priority, priority, seq)).fetchone()[0])
 
 
 def tasks_ahead(db: sqlite3.Connection, seq: int, priority: int, now: float) -> int:
     """Return how many other tasks are done before a task."""
-    tasks_open = _COUNT_OPEN.replace("count(*)", "count(DISTINCT task)")
-    before = f"{tasks_open} AND (priority > ? OR (priority = ? AND seq < ?))"
+    before = f"SELECT count(DISTINCT task) {_OPEN} AND (priority > ? OR (priority = ? AND seq < ?))"
     return int(db.execute(before, (now - TASK_TIMEOUT_S, priority, priority, seq)).fetchone()[0])
 
 
